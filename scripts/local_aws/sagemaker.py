@@ -1,0 +1,831 @@
+"""SageMaker: labelling jobs on which simulated annotators work, work teams and the private workforce."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import moto.sagemaker.urls
+from moto.awslambda.models import lambda_backends
+from moto.core.base_backend import BackendDict, BaseBackend
+from moto.core.exceptions import ServiceException
+from moto.core.responses import ActionResult, EmptyResult
+from moto.core.utils import get_service_model
+from moto.iam.models import iam_backends
+from moto.s3.exceptions import MissingBucket
+from moto.s3.models import s3_backends
+from moto.sagemaker.responses import SageMakerResponse
+from werkzeug.exceptions import HTTPException
+
+from labeling_engine import (
+    FunctionFailed,
+    InvalidAnnotators,
+    InvalidJobRequest,
+    JobSpecification,
+    JobStatus,
+    LabelingJob,
+    ObjectUnreadable,
+    SimulatedAnnotators,
+    SimulationFailed,
+    VirtualClock,
+    simulate,
+)
+from local_aws import calls, patches, s3, settings
+
+# An account has one private workforce per region, which exists before anything is deployed.
+WORKFORCE = "default"
+USER_POOL = "us-east-1_LOCALPOOL"
+CLIENT_ID = "local-client"
+
+# Source: "Ground Truth" in the AWS General Reference (quotas).
+_MOST_WORKTEAMS = 25
+_PAGE = 100
+
+_logger = logging.getLogger(__name__)
+
+
+# The annotators
+
+
+_team: SimulatedAnnotators | None = None
+# Notified when the annotators change and when a job shall stop or be abandoned.
+_news = threading.Condition()
+
+
+def set_annotators(document: Any) -> None:
+    """Let simulated annotators do all labelling jobs, also those that wait; None sends them away.
+
+    Parameters
+    ----------
+    document
+        ``{"seed", "truth", "annotators"}`` as `labeling_engine.SimulatedAnnotators` reads it.
+
+    Raises
+    ------
+    labeling_engine.InvalidAnnotators
+        Lists all that is wrong; the annotators stay as they were.
+    """
+    global _team
+    team = None if document is None else SimulatedAnnotators.from_document(document)
+    with _news:
+        _team = team
+        _news.notify_all()
+
+
+# A job
+
+
+class _Abandoned(Exception):
+    """The state that a job belongs to has been reset; its thread ends without a trace."""
+
+
+class _MotoWorld:
+    """A labelling job's world: moto's buckets, the deployed functions and the event rules.
+
+    Times are virtual: they start at the job's creation and run ahead of the real time as the annotators work.
+    """
+
+    def __init__(self, account_id: str, role_arn: str, clock: VirtualClock) -> None:
+        self._account_id = account_id
+        self._role_arn = role_arn
+        self.clock = clock
+        self.modified_at = clock()
+        self.abandoned = False
+
+    def read_object(self, uri: str) -> bytes:
+        self._go_on()
+        bucket, key = _split_uri(uri)
+        calls.record(self._role_arn, "s3", "GetObject", f"{bucket}/{key}")
+        return _read_object(self._account_id, uri)
+
+    def write_object(self, uri: str, body: bytes) -> None:
+        self._go_on()
+        bucket, key = _split_uri(uri)
+        calls.record(self._role_arn, "s3", "PutObject", f"{bucket}/{key}")
+        with s3._one_at_a_time:
+            s3_backends[self._account_id]["aws"].put_object(bucket, key, body, storage="STANDARD")
+        self.modified_at = datetime.now(UTC)
+
+    def invoke_function(self, arn: str, payload: dict[str, Any]) -> Any:
+        from local_aws import lambda_functions
+
+        self._go_on()
+        try:
+            return lambda_functions.invoke(arn, payload, self._role_arn)
+        except (lambda_functions.FunctionError, lambda_functions.UnknownFunction) as error:
+            raise FunctionFailed(str(error)) from error
+
+    def publish(self, event: dict[str, Any]) -> None:
+        from local_aws import events
+
+        self._go_on()
+        self.modified_at = datetime.now(UTC)
+        events.emit(event)
+
+    def _go_on(self) -> None:
+        if self.abandoned:
+            raise _Abandoned
+
+
+class _Job:
+    """A labelling job with the thread that drives it."""
+
+    def __init__(
+        self,
+        request: dict[str, Any],
+        specification: JobSpecification,
+        backend: GroundTruthBackend,
+        team: dict[str, Any],
+    ) -> None:
+        self.request = request
+        self.arn = specification.arn
+        self.created_at = datetime.now(UTC)
+        self._clock = VirtualClock(self.created_at)
+        self.world = _MotoWorld(backend.account_id, specification.role_arn, self._clock)
+        self.engine = LabelingJob(specification, self.world)
+        self._region = backend.region_name
+        self._issuer, self._identity_provider = backend.identity_provider(team)
+
+    def start(self) -> None:
+        """Start the thread."""
+        name = f"labeling-job-{self.engine.specification.name}"
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def stop(self) -> None:
+        """Ask the job to stop, as StopLabelingJob does."""
+        self.engine.stop()
+        with _news:
+            _news.notify_all()
+
+    def abandon(self) -> None:
+        """End the job's thread without an output or an event."""
+        self.world.abandoned = True
+        with _news:
+            _news.notify_all()
+
+    def _run(self) -> None:
+        try:
+            self._work()
+        except _Abandoned:
+            _logger.debug("labelling job %s was abandoned", self.arn)
+
+    def _work(self) -> None:
+        try:
+            self.engine.start()
+            self.engine.tick()
+            while not self.engine.is_finished:
+                team = self._wait_for_team()
+                if team is None:
+                    self.engine.tick()
+                else:
+                    simulate(
+                        self.engine,
+                        team,
+                        self._clock,
+                        region=self._region,
+                        issuer=self._issuer,
+                        identity_provider=self._identity_provider,
+                    )
+        except _Abandoned:
+            raise
+        except SimulationFailed as error:
+            self.engine.fail(f"ClientError: {error}")
+        except Exception as error:
+            # Whatever it was, nobody may wait for this job for ever.
+            _logger.exception("labelling job %s failed", self.arn)
+            self.engine.fail(f"InternalServerError: {type(error).__name__}: {error}")
+
+    def _wait_for_team(self) -> SimulatedAnnotators | None:
+        """Return the annotators once there are some; None when the job shall stop."""
+        with _news:
+            _news.wait_for(
+                lambda: _team or self.world.abandoned or self.engine.status is not JobStatus.IN_PROGRESS
+            )
+            return _team if self.engine.status is JobStatus.IN_PROGRESS else None
+
+    def summary(self) -> dict[str, Any]:
+        """Return the members that every API answer about the job has."""
+        specification = self.engine.specification
+        answer = {
+            "LabelingJobName": specification.name,
+            "LabelingJobArn": self.arn,
+            "LabelingJobStatus": str(self.engine.status),
+            "LabelCounters": self.engine.counters,
+            "CreationTime": self.created_at,
+            "LastModifiedTime": self.world.modified_at,
+            "InputConfig": self.request["InputConfig"],
+        }
+        if self.engine.failure_reason is not None:
+            answer["FailureReason"] = self.engine.failure_reason
+        if self.engine.status in (JobStatus.COMPLETED, JobStatus.STOPPED):
+            answer["LabelingJobOutput"] = {"OutputDatasetS3Uri": specification.output_manifest_uri}
+        return answer
+
+
+def list_jobs() -> list[dict[str, Any]]:
+    """Return all labelling jobs of all accounts and regions as JSON can hold them, oldest first."""
+    jobs = [job for backend in _all_backends() for job in backend.labeling_jobs()]
+    return [
+        {
+            "name": job.engine.specification.name,
+            "arn": job.arn,
+            "status": str(job.engine.status),
+            "failure_reason": job.engine.failure_reason,
+            "counters": job.engine.counters,
+            "workteam_arn": job.request["HumanTaskConfig"]["WorkteamArn"],
+            "output_manifest_uri": job.engine.specification.output_manifest_uri,
+            "created_at": job.created_at.isoformat(),
+        }
+        for job in sorted(jobs, key=lambda job: job.created_at)
+    ]
+
+
+# The state of an account and region
+
+
+class ApiError(ServiceException):
+    """The error code and message of a refused request."""
+
+
+class GroundTruthBackend(BaseBackend):
+    """Labelling jobs, work teams and the workforce of one account and region."""
+
+    def __init__(self, region_name: str, account_id: str) -> None:
+        super().__init__(region_name, account_id)
+        self.lock = threading.RLock()
+        self.jobs: dict[str, _Job] = {}
+        self.workteams: dict[str, dict[str, Any]] = {}
+        self.workforces: dict[str, dict[str, Any]] = {}
+        self.tags: dict[str, dict[str, str]] = {}
+        cognito = {"UserPool": USER_POOL, "ClientId": CLIENT_ID}
+        self.create_workforce({"WorkforceName": WORKFORCE, "CognitoConfig": cognito})
+
+    def reset(self) -> None:
+        """Forget everything; jobs that run end without a trace."""
+        with self.lock:
+            for job in self.jobs.values():
+                job.abandon()
+        super().reset()
+
+    def arn(self, resource: str) -> str:
+        """Return the ARN of a resource such as ``workforce/default``."""
+        return f"arn:{self.partition}:sagemaker:{self.region_name}:{self.account_id}:{resource}"
+
+    # Labelling jobs
+
+    def create_labeling_job(self, request: dict[str, Any]) -> str:
+        """Create and start a job, return its ARN."""
+        name = request["LabelingJobName"]
+        arn = self.arn(f"labeling-job/{name}")
+        try:
+            specification = JobSpecification.from_request(request, arn)
+        except InvalidJobRequest as error:
+            raise _invalid(error.problems) from error
+        with self.lock:
+            if name.lower() in self.jobs:
+                raise ApiError(
+                    "ResourceInUse",
+                    f"A labeling job named {name} already exists; names differ not by case alone.",
+                )
+            if problems := list(self._missing(specification, request)):
+                raise _invalid(problems)
+            team = self.workteam_of(request["HumanTaskConfig"]["WorkteamArn"])
+            job = self.jobs[name.lower()] = _Job(request, specification, self, team)
+            self.set_tags(arn, request.get("Tags", []))
+        job.start()
+        return arn
+
+    def labeling_job(self, name: str) -> _Job:
+        """Return a job by its name in whatever case."""
+        with self.lock:
+            if name.lower() not in self.jobs:
+                raise ApiError("ResourceNotFound", f"Labeling job {name} does not exist.")
+            return self.jobs[name.lower()]
+
+    def labeling_jobs(self) -> list[_Job]:
+        """Return all jobs, oldest first."""
+        with self.lock:
+            return list(self.jobs.values())
+
+    def _missing(self, specification: JobSpecification, request: dict[str, Any]) -> Iterator[str]:
+        """Yield what the request names and does not exist, or cannot be used."""
+        yield from self._role_problems(specification.role_arn)
+        try:
+            self.workteam_of(request["HumanTaskConfig"]["WorkteamArn"])
+        except ApiError as error:
+            yield error.message.rstrip(".")
+        for arn in (specification.pre_annotation_arn, specification.post_annotation_arn):
+            try:
+                lambda_backends[self.account_id][self.region_name].get_function(arn)
+            except (HTTPException, ServiceException):
+                yield f"The Lambda function {arn} does not exist"
+        for uri in (
+            specification.manifest_uri,
+            specification.template_uri,
+            specification.label_categories_uri,
+        ):
+            if uri is not None:
+                try:
+                    _read_object(self.account_id, uri)
+                except ObjectUnreadable as error:
+                    yield str(error)
+
+    def _role_problems(self, arn: str) -> Iterator[str]:
+        roles = {role.arn: role for role in iam_backends[self.account_id][self.partition].get_roles()}
+        if arn not in roles:
+            yield f"The role {arn} does not exist"
+            return
+        statements = json.loads(roles[arn].assume_role_policy_document)["Statement"]
+        principals = [
+            service
+            for statement in ([statements] if isinstance(statements, dict) else statements)
+            if statement["Effect"] == "Allow" and isinstance(statement.get("Principal"), dict)
+            for service in _as_list(statement["Principal"].get("Service", []))
+        ]
+        if "sagemaker.amazonaws.com" not in principals:
+            yield f"SageMaker cannot assume the role {arn}: its trust policy lacks sagemaker.amazonaws.com"
+
+    # Work teams
+
+    def create_workteam(self, request: dict[str, Any]) -> str:
+        """Create a work team, return its ARN."""
+        name = request["WorkteamName"]
+        with self.lock:
+            workforce = self.workforce(request.get("WorkforceName") or next(iter(self.workforces), WORKFORCE))
+            self._check_members(request["MemberDefinitions"], workforce)
+            if name in self.workteams:
+                raise ApiError("ResourceInUse", f"Work team {name} already exists.")
+            if len(self.workteams) >= _MOST_WORKTEAMS:
+                raise ApiError(
+                    "ResourceLimitExceeded",
+                    f"The account has {_MOST_WORKTEAMS} work teams, which is the maximum.",
+                )
+            arn = self.arn(f"workteam/private-crowd/{name}")
+            now = datetime.now(UTC)
+            self.workteams[name] = {
+                "WorkteamName": name,
+                "WorkteamArn": arn,
+                "WorkforceArn": workforce["WorkforceArn"],
+                "SubDomain": workforce["SubDomain"],
+                "CreateDate": now,
+                "LastUpdatedDate": now,
+                **_members(request, *_WORKTEAM_MEMBERS),
+            }
+            self.set_tags(arn, request.get("Tags", []))
+            return arn
+
+    def workteam(self, name: str) -> dict[str, Any]:
+        """Return a work team as DescribeWorkteam does."""
+        with self.lock:
+            if name not in self.workteams:
+                # The AWS provider for Terraform takes a team for gone by the first words.
+                raise _invalid([f"The work team {name} doesn't exist"])
+            return self.workteams[name]
+
+    def update_workteam(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Change what the request names, return the work team."""
+        with self.lock:
+            team = self.workteam(request["WorkteamName"])
+            if "MemberDefinitions" in request:
+                self._check_members(request["MemberDefinitions"], next(iter(self.workforces.values())))
+            team |= {**_members(request, *_WORKTEAM_MEMBERS), "LastUpdatedDate": datetime.now(UTC)}
+            return team
+
+    def delete_workteam(self, name: str) -> None:
+        """Delete a work team."""
+        with self.lock:
+            self.tags.pop(self.workteam(name)["WorkteamArn"])
+            del self.workteams[name]
+
+    def workteam_of(self, arn: str) -> dict[str, Any]:
+        """Return a work team by its ARN."""
+        with self.lock:
+            for team in self.workteams.values():
+                if team["WorkteamArn"] == arn:
+                    return team
+        raise ApiError("ResourceNotFound", f"The work team {arn} doesn't exist.")
+
+    def identity_provider(self, team: dict[str, Any]) -> tuple[str, str]:
+        """Return the issuer and the type of the provider that a team's members sign in with."""
+        member = team["MemberDefinitions"][0]
+        if "CognitoMemberDefinition" in member:
+            pool = member["CognitoMemberDefinition"]["UserPool"]
+            return f"https://cognito-idp.{self.region_name}.amazonaws.com/{pool}", "Cognito"
+        return next(iter(self.workforces.values()))["OidcConfig"]["Issuer"], "Oidc"
+
+    @staticmethod
+    def _check_members(definitions: list[dict[str, Any]], workforce: dict[str, Any]) -> None:
+        kind = "CognitoMemberDefinition" if "CognitoConfig" in workforce else "OidcMemberDefinition"
+        if wrong := [number for number, member in enumerate(definitions, start=1) if list(member) != [kind]]:
+            name = workforce["WorkforceName"]
+            raise _invalid([f"memberDefinitions.{wrong[0]}: the workforce {name} needs a {kind} alone"])
+
+    # Workforces
+
+    def create_workforce(self, request: dict[str, Any]) -> str:
+        """Create the account's workforce, return its ARN."""
+        name = request["WorkforceName"]
+        with self.lock:
+            if self.workforces:
+                raise _invalid(
+                    [f"Cannot create more than one workforce; there is {next(iter(self.workforces))}"]
+                )
+            if ("CognitoConfig" in request) == ("OidcConfig" in request):
+                raise _invalid(["Give one of CognitoConfig and OidcConfig"])
+            arn = self.arn(f"workforce/{name}")
+            subdomain = (
+                f"{hashlib.sha256(arn.encode()).hexdigest()[:10]}.labeling.{self.region_name}.sagemaker.aws"
+            )
+            now = datetime.now(UTC)
+            self.workforces[name] = {
+                "WorkforceName": name,
+                "WorkforceArn": arn,
+                "SubDomain": subdomain,
+                "Status": "Active",
+                "CreateDate": now,
+                "LastUpdatedDate": now,
+                "SourceIpConfig": {"Cidrs": []},
+                **_members(request, "CognitoConfig", *_WORKFORCE_MEMBERS),
+            }
+            self.set_tags(arn, request.get("Tags", []))
+            return arn
+
+    def workforce(self, name: str) -> dict[str, Any]:
+        """Return a workforce as DescribeWorkforce does."""
+        with self.lock:
+            if name not in self.workforces:
+                # The AWS provider for Terraform takes a workforce for gone by the first words.
+                raise _invalid([f"No workforce found with the name {name}"])
+            return self.workforces[name]
+
+    def update_workforce(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Change what the request names, return the workforce."""
+        with self.lock:
+            workforce = self.workforce(request["WorkforceName"])
+            workforce |= {**_members(request, *_WORKFORCE_MEMBERS), "LastUpdatedDate": datetime.now(UTC)}
+            return workforce
+
+    def delete_workforce(self, name: str) -> None:
+        """Delete the workforce, which may have no work teams."""
+        with self.lock:
+            arn = self.workforce(name)["WorkforceArn"]
+            if self.workteams:
+                raise ApiError("ResourceInUse", f"Workforce {name} has work teams; delete them first.")
+            self.tags.pop(arn)
+            del self.workforces[name]
+
+    # Tags
+
+    def set_tags(self, arn: str, tags: list[dict[str, str]]) -> None:
+        """Add tags to a resource, replacing those of the same key."""
+        with self.lock:
+            self.tags.setdefault(arn, {}).update({tag["Key"]: tag["Value"] for tag in tags})
+
+    def tags_of(self, arn: str) -> dict[str, str]:
+        """Return a resource's tags, to be changed in place."""
+        with self.lock:
+            if arn not in self.tags:
+                raise _invalid([f"The resource {arn} does not exist"])
+            return self.tags[arn]
+
+
+_WORKTEAM_MEMBERS = (
+    "MemberDefinitions",
+    "Description",
+    "NotificationConfiguration",
+    "WorkerAccessConfiguration",
+)
+_WORKFORCE_MEMBERS = ("OidcConfig", "SourceIpConfig", "WorkforceVpcConfig", "IpAddressType")
+
+backends = BackendDict(GroundTruthBackend, "sagemaker")
+
+
+def _all_backends() -> list[GroundTruthBackend]:
+    return [backend for account in list(backends.values()) for backend in list(account.values())]
+
+
+# The API
+
+
+class LocalSageMakerResponse(SageMakerResponse):
+    """moto's SageMaker API with the operations of Ground Truth that it lacks."""
+
+    @property
+    def ground_truth(self) -> GroundTruthBackend:
+        """The state of the request's account and region."""
+        return backends[self.current_account][self.region]
+
+    def create_labeling_job(self) -> ActionResult:
+        return ActionResult({"LabelingJobArn": self.ground_truth.create_labeling_job(self._request())})
+
+    def describe_labeling_job(self) -> ActionResult:
+        job = self.ground_truth.labeling_job(self._request()["LabelingJobName"])
+        asked = _members(
+            job.request,
+            "LabelAttributeName",
+            "OutputConfig",
+            "RoleArn",
+            "LabelCategoryConfigS3Uri",
+            "StoppingConditions",
+            "HumanTaskConfig",
+        )
+        return ActionResult(
+            {
+                **asked,
+                **job.summary(),
+                "JobReferenceCode": _reference_code(job.arn),
+                "Tags": self._tags(job.arn),
+            }
+        )
+
+    def list_labeling_jobs(self) -> ActionResult:
+        request = self._request()
+        found = []
+        for job in self.ground_truth.labeling_jobs():
+            task = job.request["HumanTaskConfig"]
+            summary = {
+                **job.summary(),
+                "WorkteamArn": task["WorkteamArn"],
+                "PreHumanTaskLambdaArn": task["PreHumanTaskLambdaArn"],
+                **task["AnnotationConsolidationConfig"],
+            }
+            if (
+                request.get("NameContains", "") in summary["LabelingJobName"]
+                and request.get("StatusEquals") in (None, summary["LabelingJobStatus"])
+                and _is_between(request, "CreationTime", summary["CreationTime"])
+                and _is_between(request, "LastModifiedTime", summary["LastModifiedTime"])
+            ):
+                found.append(summary)
+        keys = {"Name": "LabelingJobName", "Status": "LabelingJobStatus"}
+        return _page(
+            request, "LabelingJobSummaryList", found, keys.get(request.get("SortBy", ""), "CreationTime")
+        )
+
+    def list_labeling_jobs_for_workteam(self) -> ActionResult:
+        request = self._request()
+        arn = request["WorkteamArn"]
+        self.ground_truth.workteam_of(arn)
+        found = []
+        for job in self.ground_truth.labeling_jobs():
+            code, counters = _reference_code(job.arn), job.engine.counters
+            if (
+                job.request["HumanTaskConfig"]["WorkteamArn"] == arn
+                and request.get("JobReferenceCodeContains", "") in code
+                and _is_between(request, "CreationTime", job.created_at)
+            ):
+                found.append(
+                    {
+                        "LabelingJobName": job.engine.specification.name,
+                        "JobReferenceCode": code,
+                        "WorkRequesterAccountId": self.current_account,
+                        "CreationTime": job.created_at,
+                        "LabelCounters": {
+                            "HumanLabeled": counters["HumanLabeled"],
+                            "PendingHuman": counters["Unlabeled"],
+                            "Total": sum(
+                                counters[key]
+                                for key in ("TotalLabeled", "FailedNonRetryableError", "Unlabeled")
+                            ),
+                        },
+                        "NumberOfHumanWorkersPerDataObject": job.engine.specification.workers_per_object,
+                    }
+                )
+        return _page(request, "LabelingJobSummaryList", found, "CreationTime")
+
+    def stop_labeling_job(self) -> ActionResult:
+        self.ground_truth.labeling_job(self._request()["LabelingJobName"]).stop()
+        return EmptyResult()
+
+    def create_workteam(self) -> ActionResult:
+        return ActionResult({"WorkteamArn": self.ground_truth.create_workteam(self._request())})
+
+    def describe_workteam(self) -> ActionResult:
+        return ActionResult({"Workteam": self.ground_truth.workteam(self._request()["WorkteamName"])})
+
+    def update_workteam(self) -> ActionResult:
+        return ActionResult({"Workteam": self.ground_truth.update_workteam(self._request())})
+
+    def delete_workteam(self) -> ActionResult:
+        self.ground_truth.delete_workteam(self._request()["WorkteamName"])
+        return ActionResult({"Success": True})
+
+    def list_workteams(self) -> ActionResult:
+        request = self._request()
+        found = [
+            team
+            for name, team in list(self.ground_truth.workteams.items())
+            if request.get("NameContains", "") in name
+        ]
+        key = "WorkteamName" if request.get("SortBy") == "Name" else "CreateDate"
+        return _page(request, "Workteams", found, key)
+
+    def create_workforce(self) -> ActionResult:
+        return ActionResult({"WorkforceArn": self.ground_truth.create_workforce(self._request())})
+
+    def describe_workforce(self) -> ActionResult:
+        return ActionResult({"Workforce": self.ground_truth.workforce(self._request()["WorkforceName"])})
+
+    def update_workforce(self) -> ActionResult:
+        return ActionResult({"Workforce": self.ground_truth.update_workforce(self._request())})
+
+    def delete_workforce(self) -> ActionResult:
+        self.ground_truth.delete_workforce(self._request()["WorkforceName"])
+        return EmptyResult()
+
+    def list_workforces(self) -> ActionResult:
+        request = self._request()
+        found = [
+            workforce
+            for name, workforce in self.ground_truth.workforces.items()
+            if request.get("NameContains", "") in name
+        ]
+        key = "WorkforceName" if request.get("SortBy") == "Name" else "CreateDate"
+        return _page(request, "Workforces", found, key)
+
+    def add_tags(self) -> ActionResult:
+        if not self._tags_something_of_ours():
+            return super().add_tags()
+        request = self._request()
+        self.ground_truth.tags_of(request["ResourceArn"])
+        self.ground_truth.set_tags(request["ResourceArn"], request["Tags"])
+        return ActionResult({"Tags": self._tags(request["ResourceArn"])})
+
+    def list_tags(self) -> ActionResult:
+        if not self._tags_something_of_ours():
+            return super().list_tags()
+        return ActionResult({"Tags": self._tags(self._request()["ResourceArn"])})
+
+    def delete_tags(self) -> ActionResult:
+        if not self._tags_something_of_ours():
+            return super().delete_tags()
+        request = self._request()
+        tags = self.ground_truth.tags_of(request["ResourceArn"])
+        for key in request["TagKeys"]:
+            tags.pop(key, None)
+        return EmptyResult()
+
+    def _request(self) -> dict[str, Any]:
+        """Return the request's members; raise a ValidationException for all that break the API model."""
+        shape = get_service_model("sagemaker").operation_model(self._get_action()).input_shape
+        request = self._get_params()
+        problems = list(_constraint_problems(shape, request, ""))
+        if problems:
+            several = "s" if len(problems) > 1 else ""
+            raise ApiError(
+                "ValidationException",
+                f"{len(problems)} validation error{several} detected: {'; '.join(problems)}",
+            )
+        return request
+
+    def _tags_something_of_ours(self) -> bool:
+        resource = str(self._get_param("ResourceArn")).split(":", 5)[-1]
+        return resource.startswith(("labeling-job/", "workteam/", "workforce/"))
+
+    def _tags(self, arn: str) -> list[dict[str, str]]:
+        return [{"Key": key, "Value": value} for key, value in self.ground_truth.tags_of(arn).items()]
+
+
+# The rules of the API model, which botocore checks in part only
+
+
+# Unicode classes that Python's patterns lack, inside of square brackets.
+_UNICODE_CLASSES = {
+    r"\p{L}": r"\w",
+    r"\p{M}": r"\w",
+    r"\p{N}": r"\d",
+    r"\p{Z}": r"\s",
+    r"\p{S}": r"$+<=>^`|~\u00a1-\uffff",
+    r"\p{P}": r"!-#%-*,-/:;?@\[-\]_{}\u00a1-\uffff",
+}
+
+
+@functools.cache
+def _pattern(text: str) -> re.Pattern[str]:
+    for unicode_class, ours in _UNICODE_CLASSES.items():
+        text = text.replace(unicode_class, ours)
+    return re.compile(text)
+
+
+def _constraint_problems(shape: Any, value: Any, path: str) -> Iterator[str]:
+    """Yield what the service says of a value that breaks the constraints of its shape."""
+
+    def told(rule: str) -> str:
+        return f"Value '{value}' at '{path}' failed to satisfy constraint: Member must {rule}"
+
+    limits = shape.metadata
+    if shape.type_name == "structure":
+        for name, member in shape.members.items():
+            member_path = f"{path}.{name[0].lower()}{name[1:]}".lstrip(".")
+            if value.get(name) is not None:
+                yield from _constraint_problems(member, value[name], member_path)
+            elif name in shape.required_members:
+                yield f"Value null at '{member_path}' failed to satisfy constraint: Member must not be null"
+    elif shape.type_name == "integer":
+        if value < limits.get("min", value):
+            yield told(f"have value greater than or equal to {limits['min']}")
+        if value > limits.get("max", value):
+            yield told(f"have value less than or equal to {limits['max']}")
+    elif shape.type_name in ("list", "string"):
+        if len(value) < limits.get("min", 0):
+            yield told(f"have length greater than or equal to {limits['min']}")
+        if len(value) > limits.get("max", len(value)):
+            yield told(f"have length less than or equal to {limits['max']}")
+        if shape.type_name == "list":
+            for number, item in enumerate(value, start=1):
+                yield from _constraint_problems(shape.member, item, f"{path}.{number}.member")
+        elif "enum" in limits and value not in limits["enum"]:
+            yield told(f"satisfy enum value set: [{', '.join(limits['enum'])}]")
+        elif "pattern" in limits and not _pattern(limits["pattern"]).fullmatch(value):
+            yield told(f"satisfy regular expression pattern: {limits['pattern']}")
+
+
+# Small things
+
+
+def _invalid(problems: list[str]) -> ApiError:
+    return ApiError("ValidationException", f"{'; '.join(problems)}.")
+
+
+def _members(document: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: document[name] for name in names if name in document}
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _reference_code(arn: str) -> str:
+    return hashlib.sha256(arn.encode()).hexdigest()[:10]
+
+
+def _is_between(request: dict[str, Any], what: str, moment: datetime) -> bool:
+    after, before = request.get(f"{what}After"), request.get(f"{what}Before")
+    return (after is None or moment > _aware(after)) and (before is None or moment < _aware(before))
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _page(request: dict[str, Any], name: str, found: list[dict[str, Any]], key: str) -> ActionResult:
+    """Return one page of sorted results under a name, with the token of the next."""
+    found.sort(key=lambda item: item[key], reverse=request.get("SortOrder") == "Descending")
+    start = int(request.get("NextToken") or 0)
+    end = start + request.get("MaxResults", _PAGE)
+    more = {"NextToken": str(end)} if end < len(found) else {}
+    return ActionResult({name: found[start:end], **more})
+
+
+def _split_uri(uri: str) -> tuple[str, str]:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def _read_object(account_id: str, uri: str) -> bytes:
+    bucket, name = _split_uri(uri)
+    if not uri.startswith("s3://") or not name:
+        raise ObjectUnreadable(f"{uri} is no S3 URI of an object; give s3://bucket/key")
+    with s3._one_at_a_time:
+        try:
+            key = s3_backends[account_id]["aws"].get_object(bucket, name)
+        except MissingBucket:
+            raise ObjectUnreadable(f"{uri} cannot be read: there is no bucket {bucket}") from None
+        if key is None:
+            raise ObjectUnreadable(f"{uri} cannot be read: there is no such object")
+        return key.value
+
+
+# For the server
+
+
+def reset() -> None:
+    """Forget all jobs, work teams and workforces; the annotators stay."""
+    for backend in _all_backends():
+        backend.reset()
+
+
+def install() -> None:
+    """Add the operations to moto and routes to the control plane, and call the settings' annotators."""
+    from local_aws import control
+
+    patches.route(moto.sagemaker.urls.url_paths, "{0}/$", SageMakerResponse, LocalSageMakerResponse)
+    control.route("POST", "annotators", _post_annotators)
+    control.route("GET", "labeling-jobs", lambda _groups, _body: (200, list_jobs()))
+    control.reset_hooks.append(reset)
+    if settings.current.annotators is not None:
+        set_annotators(json.loads(settings.current.annotators.read_text(encoding="utf-8")))
+
+
+def _post_annotators(_groups: dict[str, str], body: Any) -> tuple[int, Any]:
+    try:
+        set_annotators(body)
+    except InvalidAnnotators as error:
+        return 400, {"message": str(error)}
+    return 200, {}

@@ -1,0 +1,9 @@
+output "image_repository_url" {
+  description = "Address to push the Batch image to, without a tag."
+  value       = module.image_repository.repository_url
+}
+
+output "state_bucket_name" {
+  description = "Name of the bucket for the environments' state; write it into envs/<environment>.s3.tfbackend."
+  value       = module.state.bucket_name
+}

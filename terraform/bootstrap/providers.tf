@@ -1,0 +1,14 @@
+provider "aws" {
+  region = var.aws_region
+
+  # An apply with another account's credentials stops before it changes anything.
+  allowed_account_ids = var.allowed_account_ids
+
+  default_tags {
+    tags = {
+      Application = "truthloop"
+      ManagedBy   = "terraform"
+      Stack       = "${var.name_prefix}-bootstrap"
+    }
+  }
+}

@@ -1,0 +1,16 @@
+# The embedded AWS (`make local-aws`, `make demo`).
+allowed_account_ids = ["123456789012"]
+aws_region          = "us-east-1"
+name_prefix         = "truthloop-local"
+
+input_buckets       = ["truthloop-demo-digits"]
+notification_emails = []
+protect_data        = false
+
+network = null
+
+workforce = {
+  user_pool  = "us-east-1_LOCALPOOL"
+  client_id  = "local-client"
+  user_group = "labelers"
+}

@@ -1,0 +1,49 @@
+output "data_bucket_name" {
+  description = "Name of the bucket that holds the campaigns."
+  value       = module.storage.bucket_name
+}
+
+output "ecr_repository_url" {
+  description = "Address to push the Batch image to, without a tag."
+  value       = local.image_repository_url
+}
+
+output "function_names" {
+  description = "Name of the Lambda function of each folder in lambdas/."
+  value       = { for folder, function in module.function : folder => function.function_name }
+}
+
+output "job_definition_name" {
+  description = "Name of the Batch job definition."
+  value       = module.batch.job_definition_name
+}
+
+output "job_queue_arn" {
+  description = "ARN of the Batch job queue."
+  value       = module.batch.job_queue_arn
+}
+
+output "jobs_table_name" {
+  description = "Name of the table of labelling jobs."
+  value       = module.jobs_table.table_name
+}
+
+output "ledger_table_name" {
+  description = "Name of the table of campaigns and rounds."
+  value       = module.ledger_table.table_name
+}
+
+output "notification_topic_arn" {
+  description = "ARN of the topic that tells how campaigns ended."
+  value       = module.notifications.topic_arn
+}
+
+output "state_machine_arn" {
+  description = "ARN of the state machine that runs a campaign."
+  value       = module.active_learning_loop.state_machine_arn
+}
+
+output "workteam_arn" {
+  description = "ARN of the stack's work team."
+  value       = module.labeling.workteam_arn
+}

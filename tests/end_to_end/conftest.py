@@ -1,0 +1,107 @@
+"""One embedded AWS with the root stack applied by the real Terraform, for all tests of this folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+
+from local_aws.process import LocalAws
+from truthloop.layout import CampaignLayout
+from truthloop.s3 import S3Gateway
+from truthloop_cli import campaign
+from truthloop_cli.demo import INPUT_BUCKET, Clients, DemoSettings, deployed
+from truthloop_cli.digits import Digits, make_digits, upload
+from truthloop_cli.stack import Stack
+from truthloop_cli.terraform_tools import find_plugin_dir
+
+SETTINGS = DemoSettings(seed=3, size=260, seed_size=30, round_size=15, max_rounds=3)
+
+
+@dataclass
+class Deployment:
+    """The embedded AWS, the stack in it, and the digits that campaigns label."""
+
+    aws: LocalAws
+    stack: Stack
+    outputs: dict[str, Any]
+    clients: Clients
+    digits: Digits
+
+    @property
+    def s3(self) -> S3Gateway:
+        return S3Gateway(self.clients.s3)
+
+    def client(self, service: str) -> Any:
+        environment = self.aws.environment()
+        return boto3.client(
+            service,
+            endpoint_url=environment["AWS_ENDPOINT_URL"],
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            region_name=environment["AWS_DEFAULT_REGION"],
+        )
+
+    def request(self, **changes: Any) -> dict[str, Any]:
+        """A valid request under a name of its own, with changes at the top level."""
+        name = f"digits-{uuid.uuid4().hex[:8]}"
+        return {**SETTINGS.request(self.digits), "campaign": name, **changes}
+
+    def layout(self, name: str) -> CampaignLayout:
+        return CampaignLayout(self.outputs["data_bucket_name"], name)
+
+    def start(self, request: dict[str, Any]) -> str:
+        return campaign.start(self.clients.stepfunctions, self.outputs["state_machine_arn"], request)
+
+    def finish(self, arn: str, name: str) -> campaign.Progress:
+        *_, last = campaign.follow(self.clients.stepfunctions, self.s3, arn, self.layout(name), seconds=0.3)
+        return last
+
+    def run(self, request: dict[str, Any]) -> campaign.Progress:
+        return self.finish(self.start(request), request["campaign"])
+
+    def labels(self, name: str) -> list[dict[str, Any]]:
+        """The rows of a finished campaign's labelled manifest."""
+        return [json.loads(line) for _, line in self.s3.lines(self.layout(name).labels_manifest())]
+
+    def history(self, arn: str) -> list[dict[str, Any]]:
+        pages = self.clients.stepfunctions.get_paginator("get_execution_history").paginate(executionArn=arn)
+        return [event for page in pages for event in page["events"]]
+
+    def annotate(self) -> None:
+        self.aws.control("POST", "annotators", SETTINGS.annotators(self.digits))
+
+    def send_everybody_home(self) -> None:
+        """Leave labelling jobs without annotators: they stay in progress."""
+        self.aws.control("POST", "annotators", {"seed": 1, "truth": {}, "annotators": []})
+
+
+def _missing() -> str | None:
+    if not shutil.which("terraform"):
+        return "terraform is not on the PATH (make setup installs one)"
+    if not find_plugin_dir() and not os.environ.get("TRUTHLOOP_USE_REGISTRY"):
+        return (
+            "no local mirror holds hashicorp/aws (set TF_PLUGIN_DIR, or TRUTHLOOP_USE_REGISTRY=1 when online)"
+        )
+    return None
+
+
+@pytest.fixture(scope="session")
+def deployment() -> Iterator[Deployment]:
+    if reason := _missing():
+        pytest.skip(f"END-TO-END TESTS NOT RUN: {reason}")
+    with LocalAws() as aws:
+        clients = Clients.of(aws.environment())
+        digits = make_digits(INPUT_BUCKET, SETTINGS.size)
+        upload(digits, clients.s3)
+        with deployed(aws) as (stack, outputs):
+            found = Deployment(aws, stack, outputs, clients, digits)
+            found.annotate()
+            yield found

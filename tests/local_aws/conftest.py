@@ -1,0 +1,261 @@
+"""One embedded AWS for all tests of this folder, and the roles, packages and programs that they deploy to it."""
+
+from __future__ import annotations
+
+import io
+import json
+import textwrap
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from local_aws.process import LocalAws
+
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+
+# What every container image runs here: it does what its arguments say.
+PROGRAM = '''
+import json, os, subprocess, sys, time
+
+verb, arguments = sys.argv[1], sys.argv[2:]
+if verb == "environment":
+    print(json.dumps(dict(os.environ)))
+elif verb == "fail":
+    sys.exit(int(arguments[0]))
+elif verb == "fail-index":
+    sys.exit(3 if os.environ["AWS_BATCH_JOB_ARRAY_INDEX"] == arguments[0] else 0)
+elif verb == "fail-attempts":
+    print("attempt", os.environ["AWS_BATCH_JOB_ATTEMPT"])
+    sys.exit(4 if int(os.environ["AWS_BATCH_JOB_ATTEMPT"]) <= int(arguments[0]) else 0)
+elif verb == "sleep":
+    grandchild = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({arguments[0]})"])
+    print("sleeping", os.getpid(), grandchild.pid, flush=True)
+    time.sleep(float(arguments[0]))
+elif verb == "put":
+    import boto3
+    boto3.client("s3").put_object(Bucket=arguments[0], Key=arguments[1], Body=b"from batch")
+else:
+    print("arguments", json.dumps(sys.argv[1:]))
+'''
+
+
+class Account:
+    """The embedded AWS as a test uses it."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self.aws = aws
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str, **overrides: Any) -> Any:
+        """Return a boto3 client, the same one for the same service unless it has settings of its own."""
+        if not overrides and service in self._clients:
+            return self._clients[service]
+        environment = self.aws.environment()
+        settings = {
+            "endpoint_url": self.aws.endpoint,
+            "region_name": REGION,
+            "aws_access_key_id": environment["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": environment["AWS_SECRET_ACCESS_KEY"],
+            "config": Config(retries={"total_max_attempts": 1}, max_pool_connections=32, read_timeout=20),
+            **overrides,
+        }
+        client = boto3.session.Session().client(service, **settings)
+        if not overrides:
+            self._clients[service] = client
+        return client
+
+    @staticmethod
+    def eventually(what: Callable[[], Any], seconds: float = 15) -> Any:
+        """Return the first true value of `what`; fail after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            value = what()
+            if value:
+                return value
+            time.sleep(0.03)
+        return pytest.fail(f"did not happen within {seconds} s")
+
+    def role(self, name: str) -> str:
+        """Return the ARN of a role, which is created unless it is there."""
+        iam = self.client("iam")
+        try:
+            return str(iam.get_role(RoleName=name)["Role"]["Arn"])
+        except iam.exceptions.NoSuchEntityException:
+            trust = {"Version": "2012-10-17", "Statement": []}
+            return str(iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"])
+
+    def bucket(self) -> str:
+        """Create a bucket."""
+        name = f"bucket-{uuid.uuid4().hex[:12]}"
+        self.client("s3").create_bucket(Bucket=name)
+        return name
+
+    def function(self, source: str, **settings: Any) -> str:
+        """Create a function of one handler.py and return its ARN; `files` adds to its package."""
+        files = {"handler.py": textwrap.dedent(source), **settings.pop("files", {})}
+        name = settings.pop("name", f"function-{uuid.uuid4().hex[:8]}")
+        answer = self.client("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.12",
+            Role=settings.pop("role", self.role(f"{name}-role")),
+            Handler="handler.lambda_handler",
+            Code={"ZipFile": self.package(files)},
+            Timeout=settings.pop("timeout", 20),
+            Environment={"Variables": settings.pop("variables", {})},
+            **settings,
+        )
+        return str(answer["FunctionArn"])
+
+    @staticmethod
+    def package(files: Mapping[str, str]) -> bytes:
+        """Return a zip archive of named texts."""
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, text in files.items():
+                archive.writestr(name, text)
+        return buffer.getvalue()
+
+    def invoke(self, function: str, event: Any = None, **settings: Any) -> Any:
+        """Invoke a function and return its result, or its error as the client sees it."""
+        answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event), **settings)
+        return json.loads(answer["Payload"].read())
+
+    def queue(self) -> tuple[str, str]:
+        """Create an SQS queue and return its URL and ARN."""
+        name = f"queue-{uuid.uuid4().hex[:8]}"
+        return self.client("sqs").create_queue(QueueName=name)["QueueUrl"], f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+
+    def messages(self, url: str, count: int = 1, seconds: float = 15) -> list[dict[str, Any]]:
+        """Return `count` messages of a queue."""
+        found: list[dict[str, Any]] = []
+
+        def receive() -> bool:
+            answer = self.client("sqs").receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+            )
+            found.extend(answer.get("Messages", []))
+            return len(found) >= count
+
+        self.eventually(receive, seconds)
+        return found
+
+    def machine(self, states: Mapping[str, Any], start: str | None = None, **top: Any) -> str:
+        """Create a state machine and return its ARN."""
+        definition = {"StartAt": start or next(iter(states)), "States": states, **top}
+        answer = self.client("stepfunctions").create_state_machine(
+            name=f"machine-{uuid.uuid4().hex[:8]}",
+            definition=json.dumps(definition),
+            roleArn=self.role("machine-role"),
+        )
+        return str(answer["stateMachineArn"])
+
+    def start(self, machine: str, event: Any = None) -> str:
+        """Start an execution and return its ARN."""
+        answer = self.client("stepfunctions").start_execution(stateMachineArn=machine, input=json.dumps(event or {}))
+        return str(answer["executionArn"])
+
+    def ended(self, execution: str, seconds: float = 30) -> dict[str, Any]:
+        """Wait for the end of an execution and return its description."""
+
+        def describe() -> Any:
+            description = self.client("stepfunctions").describe_execution(executionArn=execution)
+            return description if description["status"] != "RUNNING" else None
+
+        return self.eventually(describe, seconds)
+
+    def run(self, states: Mapping[str, Any], event: Any = None, **top: Any) -> dict[str, Any]:
+        """Create a machine, execute it and return the description of its end."""
+        return self.ended(self.start(self.machine(states, **top), event))
+
+    def logs(self, group: str) -> list[str]:
+        """Return all messages of a log group."""
+        answer = self.client("logs").filter_log_events(logGroupName=group)
+        return [event["message"] for event in answer["events"]]
+
+    def job_queue(self) -> str:
+        """Return the ARN of the one job queue of the tests."""
+        batch = self.client("batch")
+        queues = batch.describe_job_queues()["jobQueues"]
+        if queues:
+            return str(queues[0]["jobQueueArn"])
+        environment = batch.create_compute_environment(
+            computeEnvironmentName="computing", type="UNMANAGED", serviceRole=self.role("batch")
+        )
+        queue = batch.create_job_queue(
+            jobQueueName="jobs",
+            state="ENABLED",
+            priority=1,
+            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment["computeEnvironmentArn"]}],
+        )
+        return str(queue["jobQueueArn"])
+
+    def job_definition(self, *command: str, **settings: Any) -> str:
+        """Register a job definition and return its ARN."""
+        properties = {
+            "image": f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/program:1",
+            "command": list(command),
+            "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "512"}],
+            **settings.pop("properties", {}),
+        }
+        answer = self.client("batch").register_job_definition(
+            jobDefinitionName=f"definition-{uuid.uuid4().hex[:8]}",
+            type="container",
+            containerProperties=properties,
+            **settings,
+        )
+        return str(answer["jobDefinitionArn"])
+
+    def submit(self, definition: str, **settings: Any) -> str:
+        """Submit a job and return its id."""
+        answer = self.client("batch").submit_job(
+            jobName=settings.pop("name", "job"), jobQueue=self.job_queue(), jobDefinition=definition, **settings
+        )
+        return str(answer["jobId"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """Describe a job."""
+        (job,) = self.client("batch").describe_jobs(jobs=[job_id])["jobs"]
+        return job
+
+    def finished(self, job_id: str, seconds: float = 30) -> dict[str, Any]:
+        """Wait for the end of a job and return its description."""
+
+        def describe() -> Any:
+            job = self.job(job_id)
+            return job if job["status"] in ("SUCCEEDED", "FAILED") else None
+
+        return self.eventually(describe, seconds)
+
+    def job_log(self, job: dict[str, Any]) -> list[str]:
+        """Return what a job's program printed."""
+        answer = self.client("logs").get_log_events(
+            logGroupName="/aws/batch/job", logStreamName=job["container"]["logStreamName"], startFromHead=True
+        )
+        return [event["message"] for event in answer["events"]]
+
+
+@pytest.fixture(scope="session")
+def dockerfile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Dockerfile of the test program."""
+    folder = tmp_path_factory.mktemp("image")
+    program = folder / "program.py"
+    program.write_text(PROGRAM)
+    path = folder / "Dockerfile"
+    path.write_text(f'FROM python:3.12\nCOPY program.py .\nENTRYPOINT ["python", "{program}"]\n')
+    return path
+
+
+@pytest.fixture(scope="session")
+def account(dockerfile: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """The embedded AWS that the tests of this folder share; each test makes resources of its own in it."""
+    log = tmp_path_factory.mktemp("log") / "local_aws.log"
+    with LocalAws(time_scale=0, dockerfile=dockerfile, log=log) as aws:
+        yield Account(aws)

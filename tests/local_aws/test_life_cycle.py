@@ -1,0 +1,221 @@
+"""Nothing of the embedded AWS outlives whoever started it, and a reset forgets everything."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from local_aws.process import LocalAws, LocalAwsFailed
+
+if TYPE_CHECKING:
+    from conftest import Account
+
+SLEEPER = """
+import os, time, boto3
+def lambda_handler(event, context):
+    boto3.client("s3").put_object(Bucket=event["bucket"], Key=f"lambda-{os.getpid()}", Body=b"")
+    time.sleep(600)
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def listening(endpoint: str) -> bool:
+    port = int(endpoint.rsplit(":", 1)[1])
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.fixture
+def busy(account: Account, dockerfile: Path) -> Iterator[tuple[LocalAws, list[int]]]:
+    """An embedded AWS in the middle of a Lambda invocation and a Batch job, with the ids of all processes."""
+    with LocalAws(time_scale=0, dockerfile=dockerfile) as aws:
+        own = type(account)(aws)
+        bucket = own.bucket()
+        function = own.function(SLEEPER, timeout=600)
+        own.client("lambda").invoke(
+            FunctionName=function, InvocationType="Event", Payload=json.dumps({"bucket": bucket})
+        )
+        job_id = own.submit(own.job_definition("sleep", "600"))
+        (key,) = own.eventually(lambda: own.client("s3").list_objects_v2(Bucket=bucket).get("Contents"))
+        own.eventually(lambda: own.job(job_id)["status"] == "RUNNING")
+        lines = own.eventually(lambda: _log(own, job_id))
+        pids = [aws.pid, int(key["Key"].split("-")[1]), *map(int, lines[0].split()[1:])]
+        assert all(map(alive, pids))
+        yield aws, pids
+
+
+def _log(account: Account, job_id: str) -> list[str]:
+    try:
+        return account.job_log(account.job(job_id))
+    except (ClientError, KeyError):
+        return []
+
+
+def assert_gone(aws: LocalAws, pids: list[int]) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and (any(map(alive, pids)) or listening(aws.endpoint)):
+        time.sleep(0.05)
+    assert not [pid for pid in pids if alive(pid)]
+    assert not listening(aws.endpoint)
+
+
+def test_the_end_of_standard_input_ends_everything(busy: tuple[LocalAws, list[int]]) -> None:
+    aws, pids = busy
+    aws.close()
+    assert_gone(aws, pids)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_signal_ends_everything(busy: tuple[LocalAws, list[int]], number: int) -> None:
+    aws, pids = busy
+    os.kill(aws.pid, number)
+    assert_gone(aws, pids)
+
+
+def test_killing_the_caller_ends_everything(tmp_path: Path) -> None:
+    script = (
+        "import sys, time\nfrom local_aws.process import LocalAws\n"
+        "with LocalAws() as aws:\n    print(aws.endpoint, aws.pid, flush=True)\n    time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as caller:
+        assert caller.stdout is not None
+        endpoint, pid = caller.stdout.readline().split()
+        assert listening(endpoint)
+        caller.kill()
+    aws = LocalAws()
+    aws.endpoint = endpoint
+    assert_gone(aws, [int(pid)])
+
+
+def test_the_interrupt_key_reaches_the_caller_but_not_the_server(account: Account) -> None:
+    # A terminal sends Ctrl-C to the whole process group of the caller.
+    assert os.getpgid(account.aws.pid) == account.aws.pid
+    assert os.getsid(account.aws.pid) == account.aws.pid
+
+
+def test_a_server_that_cannot_start_says_why(account: Account) -> None:
+    port = account.aws.endpoint.rsplit(":", 1)[1]
+    command = [sys.executable, "-m", "local_aws", "--port", port]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stderr is not None
+        assert "Address already in use" in server.stderr.read()
+        assert server.wait(30) != 0
+    with pytest.raises(LocalAwsFailed, match="negative"), LocalAws(time_scale=-1):
+        pass
+
+
+def test_the_environment_points_every_client_at_the_server(account: Account, tmp_path: Path) -> None:
+    script = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **account.aws.environment()}
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True)
+    assert result.stdout.strip() == "123456789012"
+
+
+def test_a_reset_ends_what_runs_and_forgets_what_was(account: Account, dockerfile: Path) -> None:
+    with LocalAws(time_scale=0, dockerfile=dockerfile) as aws:
+        own = type(account)(aws)
+        bucket = own.bucket()
+        function = own.function("def lambda_handler(event, context):\n    return 1")
+        own.invoke(function)
+        own.submit(own.job_definition("sleep", "600"))
+        own.start(own.machine({"W": {"Type": "Wait", "Seconds": 600, "End": True}}))
+        aws.control("POST", "reset")
+        assert own.client("s3").list_buckets()["Buckets"] == []
+        assert own.client("lambda").list_functions()["Functions"] == []
+        assert own.client("stepfunctions").list_state_machines()["stateMachines"] == []
+        assert own.client("batch").describe_job_queues()["jobQueues"] == []
+        assert own.client("iam").list_roles()["Roles"] == []
+        assert aws.control("GET", "calls") == []
+        own.client("s3").create_bucket(Bucket=bucket)
+        vpcs = own.client("ec2").describe_vpcs()["Vpcs"]
+        assert [vpc["IsDefault"] for vpc in vpcs] == [True]
+
+
+def test_an_operation_that_nobody_implements_is_a_clear_client_error(account: Account) -> None:
+    cases: list[tuple[str, str, dict[str, Any], str]] = [
+        ("sagemaker", "list_algorithms", {}, "ListAlgorithms"),
+        ("lambda", "list_provisioned_concurrency_configs", {"FunctionName": "f"}, "ListProvisionedConcurrencyConfigs"),
+        ("iam", "simulate_custom_policy", {"PolicyInputList": [], "ActionNames": []}, "SimulateCustomPolicy"),
+        ("dynamodb", "list_global_tables", {}, "ListGlobalTables"),
+    ]
+    for service, operation, parameters, name in cases:
+        with pytest.raises(ClientError) as problem:
+            getattr(account.client(service), operation)(**parameters)
+        response = problem.value.response
+        assert response["ResponseMetadata"]["HTTPStatusCode"] == 400, service
+        assert f"does not implement {service}:{name}" in response["Error"]["Message"]
+
+
+def test_an_unknown_control_command_is_refused_by_name(account: Account) -> None:
+    with pytest.raises(LocalAwsFailed, match="There is no POST /_local/nonsense"):
+        account.aws.control("POST", "nonsense", {})
+    request = urllib.request.Request(f"{account.aws.endpoint}/_local/faults", b"{", method="POST")
+    with pytest.raises(urllib.error.HTTPError) as problem:
+        urllib.request.urlopen(request)
+    assert problem.value.code == 400
+
+
+def test_calls_are_told_to_the_roles_that_made_them(account: Account) -> None:
+    from local_aws import roles
+
+    bucket = account.bucket()
+    role = account.role("caller")
+    keys = roles.environment(role)
+    settings = {
+        "endpoint_url": account.aws.endpoint,
+        "region_name": "us-east-1",
+        "aws_access_key_id": keys["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": "x",
+    }
+    # The server gives a role its key when it first acts; this test is the role.
+    account.invoke(account.function("def lambda_handler(event, context): pass", role=role))
+    s3 = boto3.client("s3", **settings)
+    s3.put_object(Bucket=bucket, Key="a/b", Body=b"")
+    s3.head_object(Bucket=bucket, Key="a/b")
+    s3.list_objects_v2(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="c", Body=b"", IfNoneMatch="*")
+    boto3.client("sts", **settings).get_caller_identity()
+    with pytest.raises(ClientError):
+        boto3.client("dynamodb", **settings).get_item(TableName="jobs", Key={"k": {"S": "1"}})
+    with pytest.raises(ClientError):
+        boto3.client("batch", **settings).submit_job(jobName="j", jobQueue="q", jobDefinition="d")
+    with pytest.raises(ClientError):
+        boto3.client("lambda", **settings).invoke(FunctionName="f")
+    with pytest.raises(ClientError):
+        boto3.client("stepfunctions", **settings).send_task_heartbeat(taskToken="t")
+    seen = {
+        (call["service"], call["action"], call["resource"])
+        for call in account.aws.control("GET", "calls")
+        if call["role"] == role
+    }
+    assert seen == {
+        ("s3", "PutObject", f"{bucket}/a/b"),
+        ("s3", "GetObject", f"{bucket}/a/b"),
+        ("s3", "ListBucket", bucket),
+        ("s3", "PutObject", f"{bucket}/c"),
+        ("sts", "GetCallerIdentity", "*"),
+        ("dynamodb", "GetItem", "jobs"),
+        ("batch", "SubmitJob", "q"),
+        ("lambda", "InvokeFunction", "f"),
+        ("states", "SendTaskHeartbeat", "*"),
+    }

@@ -1,0 +1,196 @@
+"""The end of a round."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from truthloop.decide import decide
+from truthloop.errors import ObjectNotFound
+from truthloop.layout import CampaignLayout
+from truthloop.manifest import merge_into, read_master, row_id
+from truthloop.prepare import prepare
+from truthloop.request import parse_request
+from truthloop.splits import Splits
+from unit.core.kit import DATA_BUCKET, EXECUTION_ARN, WORKTEAM_ARN, image_row, request_document
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LAYOUT = CampaignLayout(DATA_BUCKET, "digits")
+PRICES = {
+    "ground_truth_per_object_usd": 0.1,
+    "answer_usd": 0.01,
+    "batch_vcpu_hour_usd": 0.04,
+    "batch_gib_hour_usd": 0.005,
+}
+
+
+def begin(world, rows=20, **changes) -> None:
+    world.put_manifest([image_row(number) for number in range(rows)])
+    request = parse_request(request_document(prices=PRICES, **changes))
+    prepare(world.s3, world.ledger, LAYOUT, request, WORKTEAM_ARN, EXECUTION_ARN, NOW)
+
+
+def complete(world, number, labeled=10, answers=29, accuracy=0.8, margin=0.1, seconds=(3600,)) -> None:
+    """Write what the steps of a round write before its decision."""
+    world.s3.write_json(
+        LAYOUT.merge(number),
+        {"job": f"job-{number}", "status": "Completed", "labeled": labeled, "failed": 0, "answers": answers},
+    )
+    measured = {
+        "labels": labeled,
+        "accuracy": accuracy,
+        "interval": [accuracy - margin, accuracy + margin],
+    }
+    other = {"labels": 1, "accuracy": 0.99, "interval": [0.98, 1.0]}
+    world.s3.write_json(
+        LAYOUT.evaluation(number), {"round": number, "arms": {"strategy": other, "model": measured}}
+    )
+    for index, duration in enumerate(seconds):
+        world.s3.write_json(
+            LAYOUT.usage(number, "score", index), {"seconds": duration, "vcpus": 1, "memory_mib": 2048}
+        )
+
+
+def label_pool(world, left: int) -> None:
+    """Label all rows outside the splits but the last `left`."""
+    splits = Splits.from_document(world.s3.read_json(LAYOUT.splits()))
+    pool = [
+        row_id(row)
+        for row in read_master(world.s3, LAYOUT.master_manifest())
+        if row_id(row) not in splits.held_out
+    ]
+    merge_into(
+        world.s3,
+        LAYOUT.master_manifest(),
+        {identifier: {"label": 0} for identifier in pool[: len(pool) - left]},
+    )
+
+
+def run(world, number, now=NOW):
+    return decide(world.s3, world.ledger, LAYOUT, number, now)
+
+
+def test_a_round_is_booked_as_documented(world):
+    begin(world)
+    complete(world, 0, seconds=(3600, 1800))
+    decision = run(world, 0)
+    labeling, compute = 10 * 0.1 + 29 * 0.01, 1.5 * (0.04 + 2 * 0.005)
+    assert decision == {
+        "round": 0,
+        "stop": False,
+        "rule": None,
+        "reason": "No stop rule holds.",
+        "labels": {"people": 10, "answers": 29, "cumulative_people": 10},
+        "cost_usd": {
+            "labeling": pytest.approx(labeling),
+            "compute": pytest.approx(compute),
+            "total": pytest.approx(labeling + compute),
+            "cumulative": pytest.approx(labeling + compute),
+        },
+        "quality": {"accuracy": 0.8, "interval": [pytest.approx(0.7), pytest.approx(0.9)]},
+        "at": NOW.isoformat(),
+    }
+    assert world.s3.read_json(LAYOUT.decision(0)) == decision
+    assert {item["entry"]["S"] for item in world.ledger_entries()} == {"campaign", "round#00000"}
+
+
+def test_rounds_add_up(world):
+    begin(world)
+    for number in range(3):
+        complete(world, number)
+        decision = run(world, number)
+    assert decision["labels"]["cumulative_people"] == 30
+    assert decision["cost_usd"]["cumulative"] == pytest.approx(3 * (1.29 + 0.05))
+
+
+def test_a_decision_is_made_once(world):
+    begin(world)
+    complete(world, 0)
+    first = run(world, 0)
+    complete(world, 0, labeled=999)
+    entries = world.ledger_entries()
+    assert run(world, 0, NOW + timedelta(days=1)) == first
+    assert world.ledger_entries() == entries
+
+
+def test_a_decision_that_was_not_booked_is_booked_by_the_repetition(world):
+    begin(world)
+    complete(world, 0)
+
+    class Failing:
+        def record_round(self, *_):
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        decide(world.s3, Failing(), LAYOUT, 0, NOW)
+    assert len(world.ledger_entries()) == 1
+    run(world, 0, NOW + timedelta(days=1))
+    assert len(world.ledger_entries()) == 2
+
+
+def test_the_last_round_ends_the_campaign(world):
+    begin(world, stop={"max_rounds": 2})
+    complete(world, 0)
+    assert run(world, 0)["stop"] is False
+    complete(world, 1)
+    decision = run(world, 1)
+    assert (decision["stop"], decision["rule"]) == (True, "max_rounds")
+    assert decision["reason"] == "2 of at most 2 rounds are done."
+
+
+@pytest.mark.parametrize(
+    ("left", "control", "budget", "rule"),
+    [
+        # Spent: 1.29 + 0.05. Another round: its rows at 0.1 and 3 x 0.01, and 0.05 again for computing.
+        (10, False, 1.34 + 3 * 0.13 + 0.05 + 0.001, None),
+        (10, False, 1.34 + 3 * 0.13 + 0.05 - 0.001, "budget_usd"),
+        (10, True, 1.34 + 6 * 0.13 + 0.05 + 0.001, None),
+        (10, True, 1.34 + 6 * 0.13 + 0.05 - 0.001, "budget_usd"),
+        (1, True, 1.34 + 1 * 0.13 + 0.05 + 0.001, None),
+        (1, True, 1.34 + 1 * 0.13 + 0.05 - 0.001, "budget_usd"),
+    ],
+)
+def test_the_budget_is_held_against_what_another_round_really_takes(world, left, control, budget, rule):
+    begin(world, selection={"random_control": control}, stop={"budget_usd": budget})
+    complete(world, 0)
+    label_pool(world, left)
+    assert run(world, 0)["rule"] == rule
+
+
+def test_the_campaign_ends_when_the_pool_is_labelled(world):
+    begin(world)
+    complete(world, 0)
+    label_pool(world, 0)
+    assert run(world, 0)["rule"] == "nothing_left"
+
+
+def test_the_model_of_all_labels_is_the_one_that_counts(world):
+    begin(world, stop={"target_accuracy": 0.75})
+    complete(world, 0, accuracy=0.8, margin=0.1)
+    assert run(world, 0)["stop"] is False
+    complete(world, 1, accuracy=0.85, margin=0.1)
+    decision = run(world, 1)
+    assert decision["rule"] == "target_accuracy"
+
+
+def test_a_plateau_is_seen_over_the_rounds(world):
+    begin(world, stop={"plateau_rounds": 2})
+    for number, accuracy in enumerate([0.6, 0.8, 0.81]):
+        complete(world, number, accuracy=accuracy, margin=0.05)
+        assert run(world, number)["stop"] is False
+    complete(world, 3, accuracy=0.82, margin=0.05)
+    assert run(world, 3)["rule"] == "plateau_rounds"
+
+
+def test_the_deadline_ends_the_campaign_after_the_round(world):
+    begin(world, stop={"deadline": (NOW + timedelta(hours=1)).isoformat()})
+    complete(world, 0)
+    assert run(world, 0, NOW + timedelta(hours=1))["rule"] == "deadline"
+
+
+def test_a_round_that_is_not_complete_is_not_decided(world):
+    begin(world)
+    with pytest.raises(ObjectNotFound, match=r"merge\.json"):
+        run(world, 0)
+    assert not world.s3.exists(LAYOUT.decision(0))
