@@ -241,6 +241,13 @@ data "aws_iam_policy_document" "post_annotation" {
     actions   = ["s3:GetObject"]
     resources = ["${local.arns.data_bucket}/campaigns/*/labeling/*"]
   }
+
+  statement {
+    sid = "TellMissingAnswersFromRefusedOnes"
+    # Without it S3 answers 403 for an object that doesn't exist, as for one that may not be read.
+    actions   = ["s3:ListBucket"]
+    resources = [local.arns.data_bucket]
+  }
 }
 
 # ---- Ground Truth, the Batch program, the state machine -------------------------------------------------------------

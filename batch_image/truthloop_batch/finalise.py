@@ -103,9 +103,7 @@ def labeled_by_model(context: Context, row: Row, opinion: Opinion, labeled_at: d
         "reason": "model",
         "score": round(1 - opinion.margin, 6),
         "model": context.layout.model(context.round),
-        "job": None,
         "labeled_by": "model",
-        "annotators": None,
     }
     return merge_row(row, {attribute: opinion.label, metadata_key(attribute): metadata, TRUTHLOOP: told})
 

@@ -144,22 +144,6 @@ def predict_batches(
         yield batch.ids, model.predict(batch.values).probabilities
 
 
-def predict_rows(
-    context: Context, model: Model, rows: Iterable[Row]
-) -> tuple[list[str], NDArray[np.float64]]:
-    """Read the rows' objects and predict: (ids, probabilities float64 [n, classes]), in the rows' order.
-
-    Rows whose object cannot be read are left out of both, and reported as milestones. The table has all
-    rows at once: use `predict_batches` where their number is not bounded.
-    """
-    ids: list[str] = []
-    tables = [np.empty((0, len(model.classes)))]
-    for some, probabilities in predict_batches(model, InputReader(context, model.adapter), rows):
-        ids += some
-        tables.append(probabilities)
-    return ids, np.concatenate(tables)
-
-
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = tar.extractfile(member)
     return b"" if file is None else file.read()

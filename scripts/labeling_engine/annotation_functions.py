@@ -95,7 +95,8 @@ def read_post_annotation(
     Returns
     -------
     dict
-        For each asked object its ``content``, or the reason for which it has none as a string.
+        For each asked object its ``content``, or the reason for which it has none as a string. A content
+        without the label attribute is one that says its `failure_reason`.
 
     Raises
     ------
@@ -127,12 +128,22 @@ def _content(entries: list[dict[str, Any]], label_attribute: str) -> dict[str, A
         return f"the post-annotation function returned {len(entries)} entries for the object; expected one"
     annotation = entries[0].get("consolidatedAnnotation")
     content = annotation.get("content") if isinstance(annotation, dict) else None
+    if isinstance(content, dict) and failure_reason(content, label_attribute) is not None:
+        return content
     if not isinstance(content, dict) or label_attribute not in content:
         return (
             f"the post-annotation function returned {_shorten(entries[0])}; "
             f"expected consolidatedAnnotation.content with the key {label_attribute!r}"
         )
     return content
+
+
+def failure_reason(content: dict[str, Any], label_attribute: str) -> str | None:
+    """Return why the function found no label for an object, None when the content holds one."""
+    metadata = content.get(f"{label_attribute}-metadata")
+    if label_attribute in content or not isinstance(metadata, dict) or "failure-reason" not in metadata:
+        return None
+    return str(metadata["failure-reason"])
 
 
 def _shorten(value: Any, most: int = 200) -> str:

@@ -16,6 +16,7 @@ from labeling_engine.annotation_functions import (
     MalformedResponse,
     PreAnnotation,
     consolidation_entry,
+    failure_reason,
     post_annotation_request,
     pre_annotation_request,
     read_post_annotation,
@@ -578,7 +579,15 @@ class LabelingJob:
     # Rows and files
 
     def _label(self, item: _Object, content: dict[str, Any]) -> None:
-        """Keep an object's label; the input's own keys are never overwritten by other keys of the content."""
+        """Keep an object's label, or the function's reason for giving none.
+
+        The input's own keys are never overwritten by other keys of the content.
+        """
+        reason = failure_reason(content, self.specification.label_attribute)
+        if reason is not None:
+            # The function worked: the answers were no good. That is no failure of the function.
+            self._fail_object(item, reason)
+            return
         attribute, metadata_attribute = (
             self.specification.label_attribute,
             self.specification.metadata_attribute,

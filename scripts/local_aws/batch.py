@@ -11,9 +11,9 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import IO, Any, cast
 
 from moto.batch.exceptions import ClientException
 from moto.batch.models import BatchBackend, Job, batch_backends
@@ -22,7 +22,7 @@ from moto.batch.utils import JobStatus
 from moto.core.utils import unix_time_millis
 from moto.iam.exceptions import NotFoundException as IAMNotFoundException
 
-from local_aws import children, events, images, patches, settings, unsupported
+from local_aws import calls, children, events, images, patches, settings, unsupported
 
 # Two programs at a time: a laptop's worth of computing.
 _SLOTS = 2
@@ -31,6 +31,15 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _ARRAY_SIZES = (2, 10000)
 _LOG_GROUP = "/aws/batch/job"
 _LOG_SECONDS = 0.5
+# https://docs.aws.amazon.com/batch/latest/userguide/execution-IAM-role.html
+_EXECUTION_ACTIONS = (
+    ("ecr", "GetAuthorizationToken"),
+    ("ecr", "BatchCheckLayerAvailability"),
+    ("ecr", "GetDownloadUrlForLayer"),
+    ("ecr", "BatchGetImage"),
+    ("logs", "CreateLogStream"),
+    ("logs", "PutLogEvents"),
+)
 # AWSServiceRoleForBatch in AWS (https://docs.aws.amazon.com/batch/latest/userguide/using-service-linked-roles.html);
 # moto spells the service as its principal does.
 _SERVICE_ROLE = "AWSServiceRoleForbatch"
@@ -250,11 +259,11 @@ class LocalJob(Job):
             )
             timer.daemon = True
             timer.start()
-            assert process.stdout is not None
-            for line in process.stdout:
+            output = cast(IO[bytes], process.stdout)
+            for line in output:
                 log.write(line.decode("utf-8", "replace").rstrip("\n"))
             code = children.exit_code(process)
-            process.stdout.close()
+            output.close()
             timer.cancel()
         finally:
             log.flush()
@@ -294,7 +303,7 @@ class LocalJob(Job):
         self.job_stopped_reason = reason
         self.stopped_at = _milliseconds()
         self.job_stopped = True
-        self.job_stopped_at = datetime.now()
+        self.job_stopped_at = datetime.now(UTC)
         self.status = status
         self.done.set()
         if self.parent is not None:
@@ -338,6 +347,10 @@ class _Log:
         if prefix := options.get("awslogs-stream-prefix"):
             job.log_stream_name = f"{prefix}/{str(job.log_stream_name).split('/', 1)[1]}"
         self._stream = str(job.log_stream_name)
+        if role := properties.get("executionRoleArn"):
+            # What pulls the image and brings the logs away is not the job itself.
+            for action in _EXECUTION_ACTIONS:
+                calls.record(role, *action, self._group if action[0] == "logs" else properties["image"])
         self._lines: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 

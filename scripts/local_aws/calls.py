@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -19,7 +20,7 @@ from local_aws import roles
 _SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/[^/]+/(?P<region>[^/]+)/(?P<service>[^/]+)/")
 
 # IAM's name of the action that allows an operation, where the two names differ.
-# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html (and list_awslambda.html)
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 _ACTIONS = {
     ("lambda", "Invoke"): "InvokeFunction",
     ("s3", "AbortMultipartUpload"): "AbortMultipartUpload",
@@ -60,6 +61,9 @@ _RESOURCES = (
     "Name",
 )
 
+# Their bodies are objects and events, not parameters.
+_BODIES_OF_THE_USER = ("s3", "lambda")
+
 _counts: Counter[tuple[str, str, str, str]] = Counter()
 _lock = threading.Lock()
 
@@ -74,7 +78,7 @@ def record(role_arn: str, service: str, action: str, resource: str = "*") -> Non
     service, action
         As an IAM policy writes them on both sides of the colon: ``s3``, ``GetObject``.
     resource
-        What it acted on, as far as that is known: ``bucket/key``, or a table's, function's or job's name or ARN.
+        What it acted on, as far as is known: ``bucket/key``, or a table's, function's or job's name or ARN.
     """
     with _lock:
         _counts[role_arn, service, action, resource] += 1
@@ -97,7 +101,7 @@ def reset() -> None:
 
 
 def scope(environ: dict[str, Any]) -> re.Match[str] | None:
-    """Return the groups ``key``, ``region`` and ``service`` of a request's signature, or None if it is unsigned."""
+    """Return the groups ``key``, ``region`` and ``service`` of a request's signature; None if it has none."""
     return _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
 
 
@@ -112,7 +116,7 @@ def operation(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any
         The service in the signature's scope, such as ``states``.
     """
     parameters: dict[str, Any] = {}
-    if service != "s3":
+    if service not in _BODIES_OF_THE_USER:
         body = environ["wsgi.input"].read()
         environ["wsgi.input"] = io.BytesIO(body)
         if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
@@ -120,7 +124,8 @@ def operation(environ: dict[str, Any], service: str) -> tuple[str, dict[str, Any
                 name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()
             }
         elif body[:1] == b"{":
-            parameters = json.loads(body)
+            with contextlib.suppress(ValueError):
+                parameters = json.loads(body)
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         return target.rsplit(".", 1)[-1], parameters
     if "Action" in parameters:

@@ -46,7 +46,7 @@ def start(
 def start_program(
     command: Sequence[str], environment: Mapping[str, str], cwd: Path, **options: Any
 ) -> subprocess.Popen[bytes]:
-    """Start a container's program below a supervisor that ends it, and all that it started, with the server."""
+    """Start a container's program below a supervisor that ends it, with all it started, with the server."""
     return start([*ISOLATED_PYTHON, _SUPERVISOR, *command], environment, cwd, **options)
 
 

@@ -1,4 +1,4 @@
-"""The control plane under /_local/: what a person or a test does to the embedded AWS that AWS has no API for."""
+"""The control plane under /_local/: what one does to the embedded AWS that AWS itself has no API for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def route(method: str, path: str, handler: Handler) -> None:
     method
         Such as ``POST``.
     path
-        A regular expression for the whole rest of the path; its named groups are the handler's first argument.
+        A regular expression for the rest of the path; its named groups are the handler's first argument.
     """
     _routes.append((method, re.compile(path), handler))
 

@@ -1,4 +1,4 @@
-"""Lambda: an invocation runs the deployed package in a warm process that sees what the real runtime shows it."""
+"""Lambda: an invocation runs the deployed package in a warm process that sees what the runtime shows it."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def invoke(arn: str, payload: Any, role_arn: str | None = None) -> Any:
 
 
 def invoke_later(function: LambdaFunction, event: str) -> None:
-    """Invoke a function as for an event: nobody waits, a failure is tried twice more, then goes to a queue."""
+    """Invoke a function for an event: nobody waits, a failure is tried twice more, then goes to a queue."""
     _later.submit(_run_event, function, event)
 
 
@@ -205,7 +205,7 @@ class _Worker:
         self._log = self._log_path.open("rb")
 
     def invoke(self, invocation: dict[str, Any]) -> dict[str, Any]:
-        """Return the worker's answer; raise TimeoutError or `_WorkerDied`, after which the worker is of no use."""
+        """Return the worker's answer; after a TimeoutError or `_WorkerDied` the worker is of no use."""
         try:
             if not self._ready:
                 # As in Lambda, what happens at import is not counted against the function's timeout.
@@ -400,6 +400,8 @@ def _write_log(function: LambdaFunction, stream: str, lines: list[str]) -> None:
     logs = function.logs_backend
     group = _log_group(function)
     now = int(unix_time_millis())
+    calls.record(function.role, "logs", "CreateLogStream", group)
+    calls.record(function.role, "logs", "PutLogEvents", group)
     with unsupported.lock("logs"):
         logs.ensure_log_group(group)
         logs.ensure_log_stream(group, stream)
@@ -464,7 +466,9 @@ def install() -> None:
             return b""
         response_headers["x-amz-executed-version"] = str(self.version)
         outcome = _invoke(self, event)
-        response_headers["x-amz-log-result"] = base64.b64encode(outcome.log.encode()[-_LOG_RESULT_BYTES:]).decode()
+        response_headers["x-amz-log-result"] = base64.b64encode(
+            outcome.log.encode()[-_LOG_RESULT_BYTES:]
+        ).decode()
         if outcome.error:
             response_headers["x-amz-function-error"] = "Unhandled"
             return json.dumps(outcome.error).encode()

@@ -1,4 +1,4 @@
-"""One execution environment of a Lambda function: imports its handler and runs one invocation after the other.
+"""One execution environment of a Lambda function: imports its handler and runs one invocation at a time.
 
 Run as a script with nothing but the standard library: ``python -I -S lambda_worker.py CONTROL_FD PATH…``. The
 paths come first on the module search path, before Python's own. The variables of the environment are the

@@ -34,7 +34,7 @@ def check_version() -> None:
     installed = version("moto")
     if installed != MOTO_VERSION:
         raise MotoChanged(
-            f"moto {installed} is installed, but local_aws replaces internals of moto {MOTO_VERSION}. Install "
+            f"moto {installed} is installed; local_aws replaces internals of moto {MOTO_VERSION}. Install "
             f"moto=={MOTO_VERSION}, or read the replaced internals anew and change patches.MOTO_VERSION."
         )
 

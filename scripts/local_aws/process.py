@@ -1,4 +1,4 @@
-"""Starting the embedded AWS from Python: ``with LocalAws() as aws: boto3.client("s3", endpoint_url=aws.endpoint)``."""
+"""Starting the embedded AWS from Python: ``with LocalAws() as aws: …`` ends it with all that it started."""
 
 from __future__ import annotations
 
@@ -118,8 +118,7 @@ class LocalAws:
         """End the server and all that it started; more than once does no harm."""
         process, self._process = self._process, None
         if process is not None:
-            assert process.stdin is not None
-            with contextlib.suppress(BrokenPipeError):
+            if process.stdin is not None:
                 process.stdin.close()
             try:
                 process.wait(_END_SECONDS)

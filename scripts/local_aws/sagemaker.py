@@ -203,12 +203,12 @@ class _Job:
             self.engine.fail(f"InternalServerError: {type(error).__name__}: {error}")
 
     def _wait_for_team(self) -> SimulatedAnnotators | None:
-        """Return the annotators once there are some; None when the job shall stop."""
+        """Return the annotators once there are some; None when the job shall stop without any."""
         with _news:
             _news.wait_for(
                 lambda: _team or self.world.abandoned or self.engine.status is not JobStatus.IN_PROGRESS
             )
-            return _team if self.engine.status is JobStatus.IN_PROGRESS else None
+            return _team
 
     def summary(self) -> dict[str, Any]:
         """Return the members that every API answer about the job has."""
@@ -825,7 +825,8 @@ def install() -> None:
 
 def _post_annotators(_groups: dict[str, str], body: Any) -> tuple[int, Any]:
     try:
-        set_annotators(body)
+        # Without a body the annotators go home.
+        set_annotators(body or None)
     except InvalidAnnotators as error:
         return 400, {"message": str(error)}
     return 200, {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -79,8 +80,8 @@ def application() -> Callable[..., Any]:
 
     from local_aws import calls, control, s3, unsupported
 
-    moto = unsupported.ClearErrors(DomainDispatcherApplication(create_backend_app))
-    return control.ControlPlane(calls.Recorder(s3.FastPath(moto)))
+    moto = s3.FastPath(DomainDispatcherApplication(create_backend_app))
+    return control.ControlPlane(unsupported.ClearErrors(calls.Recorder(moto)))
 
 
 def serve(port: int, ready_file: Path | None) -> None:
@@ -93,8 +94,6 @@ def serve(port: int, ready_file: Path | None) -> None:
     ready_file
         Gets ``{"endpoint", "pid"}`` as JSON once the server answers; None to print the endpoint only.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="local-aws-"))
-    settings.current.scratch = scratch
     ended = threading.Event()
 
     def end(*_: Any) -> None:
@@ -102,18 +101,16 @@ def serve(port: int, ready_file: Path | None) -> None:
             return
         ended.set()
         children.kill_all()
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(settings.current.scratch, ignore_errors=True)
         # Threads of executions may wait for weeks; nothing of a run outlives it.
         os._exit(0)
 
     def watch_parent() -> None:
-        while os.read(0, 1024):
-            pass
+        with contextlib.suppress(OSError):
+            while os.read(0, 1024):
+                pass
         end()
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGINT, end)
-    threading.Thread(target=watch_parent, name="parent", daemon=True).start()
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     server = waitress.create_server(
         _later,
@@ -126,6 +123,12 @@ def serve(port: int, ready_file: Path | None) -> None:
         channel_timeout=3600,
         clear_untrusted_proxy_headers=True,
     )
+    # Beside the ready file, whose directory is the caller's to remove even where this process is killed.
+    beside = ready_file.parent if ready_file else None
+    settings.current.scratch = Path(tempfile.mkdtemp(prefix="local-aws-", dir=beside))
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    threading.Thread(target=watch_parent, name="parent", daemon=True).start()
     settings.current.endpoint = f"http://127.0.0.1:{server.effective_port}"
     install()
     _later.app = application()

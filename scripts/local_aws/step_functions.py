@@ -1,4 +1,4 @@
-"""Step Functions: moto's interpreter with the casing of parameters, .sync of SageMaker, and task tokens mended."""
+"""Step Functions: moto's interpreter with the casing of parameters, .sync jobs and task tokens mended."""
 
 from __future__ import annotations
 
@@ -45,9 +45,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_batch import (
     StateTaskServiceBatch,
-)
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (
-    StateTaskServiceCallback,
 )
 from moto.stepfunctions.parser.asl.eval.callback.callback import (
     CallbackEndpoint,
@@ -175,7 +172,7 @@ def _install_casing() -> None:
 # Waiting for jobs.
 
 
-class SageMakerTask(StateTaskServiceCallback):
+class SageMakerTask(callback_module.StateTaskServiceCallback):
     """The optimised integration of SageMaker, request-response and .sync."""
 
     def __init__(self) -> None:
@@ -306,7 +303,9 @@ def _endpoint(token: str) -> CallbackEndpoint:
                 if endpoint is None:
                     continue
                 if execution.exec_status != ExecutionStatus.RUNNING or getattr(endpoint, "closed", False):
-                    raise ClientMistake("TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'")
+                    raise ClientMistake(
+                        "TaskTimedOut", "Task Timed Out: 'Provided task does not exist anymore'"
+                    )
                 return endpoint
     raise ClientMistake("InvalidToken", "Invalid Token: 'Invalid token'")
 
@@ -479,9 +478,13 @@ class LocalStepFunctionResponse(StepFunctionResponse):
         try:
             json.loads(output)
         except (TypeError, ValueError) as problem:
-            raise ClientMistake("InvalidOutput", f"Invalid Output: 'The output is no JSON: {problem}'") from None
+            raise ClientMistake(
+                "InvalidOutput", f"Invalid Output: 'The output is no JSON: {problem}'"
+            ) from None
         if len(output.encode()) > _LONGEST_OUTPUT_BYTES:
-            raise ClientMistake("InvalidOutput", f"Invalid Output: 'longer than {_LONGEST_OUTPUT_BYTES} bytes'")
+            raise ClientMistake(
+                "InvalidOutput", f"Invalid Output: 'longer than {_LONGEST_OUTPUT_BYTES} bytes'"
+            )
         _answer(token, CallbackOutcomeSuccess(callback_id=token, output=output))
         return EmptyResult()
 

@@ -1,4 +1,4 @@
-"""Turns what moto does not implement into a clear client error; a server error would be retried for minutes."""
+"""Turns what moto does not implement into a clear client error: a server error is retried for minutes."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ class NotImplementedHere(ServiceException):
 
     def __init__(self, service: str, name: str) -> None:
         super().__init__(
-            f"The embedded AWS does not implement {service}:{name}. Add it in scripts/local_aws, or do without it."
+            f"The embedded AWS does not implement {service}:{name}. Add it in scripts/local_aws, "
+            "or do without it."
         )
 
 
 def install() -> None:
     """Make every service answer an operation that it lacks with status 400."""
     # Looked up for each request, and slow for the classes with hundreds of operations.
-    names = patches.replace(
+    patches.replace(
         moto.core.responses,
         "method_names_from_class",
         functools.cache(moto.core.responses.method_names_from_class),
     )
-    assert callable(names)
 
     @patches.method(BaseResponse)
     def call_action(self: BaseResponse) -> Any:

@@ -89,7 +89,7 @@ class DemoSettings:
     seed: int = 1
     size: int = 1797
     seed_size: int = 50
-    round_size: int = 40
+    round_size: int = 50
     max_rounds: int = 5
 
     def request(self, digits: Digits) -> dict[str, Any]:

@@ -71,7 +71,13 @@ class Stack:
         if not shutil.which("terraform"):
             raise TerraformMissing("There is no terraform on the PATH: run `make setup`, which installs one.")
         plugins = find_plugin_dir()
-        arguments = ["init", "-no-color", "-reconfigure", "-upgrade", f"-backend-config=envs/{self.name}.s3.tfbackend"]
+        arguments = [
+            "init",
+            "-no-color",
+            "-reconfigure",
+            "-upgrade",
+            f"-backend-config=envs/{self.name}.s3.tfbackend",
+        ]
         try:
             self._run([*arguments, *([f"-plugin-dir={plugins}"] if plugins else [])])
         except TerraformFailed as error:
@@ -94,7 +100,9 @@ class Stack:
 
     def has_changes(self) -> bool:
         """Return whether a plan made now would change anything."""
-        code = self._run(["plan", "-no-color", "-detailed-exitcode", "-lock=false", *self._settings()], accept=(0, 2))
+        code = self._run(
+            ["plan", "-no-color", "-detailed-exitcode", "-lock=false", *self._settings()], accept=(0, 2)
+        )
         return code == 2
 
     def outputs(self) -> dict[str, Any]:

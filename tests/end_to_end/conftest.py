@@ -39,6 +39,11 @@ class Deployment:
     def s3(self) -> S3Gateway:
         return S3Gateway(self.clients.s3)
 
+    @property
+    def name_prefix(self) -> str:
+        machine = self.outputs["state_machine_arn"].rpartition(":")[2]
+        return machine.removesuffix("-active-learning-loop")
+
     def client(self, service: str) -> Any:
         environment = self.aws.environment()
         return boto3.client(
@@ -80,7 +85,7 @@ class Deployment:
 
     def send_everybody_home(self) -> None:
         """Leave labelling jobs without annotators: they stay in progress."""
-        self.aws.control("POST", "annotators", {"seed": 1, "truth": {}, "annotators": []})
+        self.aws.control("POST", "annotators")
 
 
 def _missing() -> str | None:

@@ -145,7 +145,7 @@ def test_without_the_event_the_reconciler_finds_the_job_and_the_labels_are_the_s
     deployment.aws.control("POST", "faults", {"drop_events": 1000})
     try:
         arn = deployment.start(request)
-        rule = f"{deployment.outputs['name_prefix']}-reconcile-labeling-jobs"
+        rule = f"{deployment.name_prefix}-reconcile-labeling-jobs"
         while deployment.clients.stepfunctions.describe_execution(executionArn=arn)["status"] == "RUNNING":
             if any(
                 job["LabelingJobStatus"] == "Completed"
@@ -201,19 +201,24 @@ def test_a_request_with_five_mistakes_gets_one_answer_and_creates_nothing(deploy
 
 def test_a_failed_campaign_says_where_and_why_and_goes_on_when_started_again(deployment: Deployment) -> None:
     request = deployment.request(stop={"max_rounds": 1})
-    broken = deployment.layout(request["campaign"]).train_manifest(0)
-    # Something that Train will not overwrite and cannot have written: the step must fail, not go on.
-    deployment.s3.write_bytes(broken, b"not a manifest\n")
+    broken = deployment.layout(request["campaign"]).model(0)
+    # Train finds its output and leaves it alone; the next step cannot read it.
+    deployment.s3.write_bytes(broken, b"not a model")
     ended = deployment.run(request)
     assert ended.status == "FAILED"
-    assert "Train" in ended.cause
+    assert "round 0, in the state Evaluate" in ended.cause
+    ledger = deployment.client("dynamodb").get_item(
+        TableName=deployment.outputs["ledger_table_name"],
+        Key={"campaign": {"S": request["campaign"]}, "entry": {"S": "campaign"}},
+    )["Item"]
+    assert ledger["status"]["S"] == "FAILED"
     parts = broken.removeprefix("s3://").split("/", 1)
     deployment.clients.s3.delete_object(Bucket=parts[0], Key=parts[1])
     assert deployment.run(request).status == "SUCCEEDED"
 
 
 def test_destroy_leaves_nothing_behind(deployment: Deployment) -> None:
-    prefix = deployment.outputs["name_prefix"]
+    prefix = deployment.name_prefix
     deployment.stack.destroy()
     assert deployment.stack.resources() == []
     names = [

@@ -1,4 +1,4 @@
-"""One embedded AWS for all tests of this folder, and the roles, packages and programs that they deploy to it."""
+"""One embedded AWS for all tests of this folder, with the packages and programs that they deploy to it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
 # What every container image runs here: it does what its arguments say.
-PROGRAM = '''
+PROGRAM = """
 import json, os, subprocess, sys, time
 
 verb, arguments = sys.argv[1], sys.argv[2:]
@@ -44,7 +44,7 @@ elif verb == "put":
     boto3.client("s3").put_object(Bucket=arguments[0], Key=arguments[1], Body=b"from batch")
 else:
     print("arguments", json.dumps(sys.argv[1:]))
-'''
+"""
 
 
 class Account:
@@ -90,7 +90,9 @@ class Account:
             return str(iam.get_role(RoleName=name)["Role"]["Arn"])
         except iam.exceptions.NoSuchEntityException:
             trust = {"Version": "2012-10-17", "Statement": []}
-            return str(iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"])
+            return str(
+                iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+            )
 
     def bucket(self) -> str:
         """Create a bucket."""
@@ -131,7 +133,9 @@ class Account:
     def queue(self) -> tuple[str, str]:
         """Create an SQS queue and return its URL and ARN."""
         name = f"queue-{uuid.uuid4().hex[:8]}"
-        return self.client("sqs").create_queue(QueueName=name)["QueueUrl"], f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        return self.client("sqs").create_queue(QueueName=name)[
+            "QueueUrl"
+        ], f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
 
     def messages(self, url: str, count: int = 1, seconds: float = 15) -> list[dict[str, Any]]:
         """Return `count` messages of a queue."""
@@ -159,7 +163,9 @@ class Account:
 
     def start(self, machine: str, event: Any = None) -> str:
         """Start an execution and return its ARN."""
-        answer = self.client("stepfunctions").start_execution(stateMachineArn=machine, input=json.dumps(event or {}))
+        answer = self.client("stepfunctions").start_execution(
+            stateMachineArn=machine, input=json.dumps(event or {})
+        )
         return str(answer["executionArn"])
 
     def ended(self, execution: str, seconds: float = 30) -> dict[str, Any]:
@@ -193,7 +199,9 @@ class Account:
             jobQueueName="jobs",
             state="ENABLED",
             priority=1,
-            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment["computeEnvironmentArn"]}],
+            computeEnvironmentOrder=[
+                {"order": 1, "computeEnvironment": environment["computeEnvironmentArn"]}
+            ],
         )
         return str(queue["jobQueueArn"])
 
@@ -216,7 +224,10 @@ class Account:
     def submit(self, definition: str, **settings: Any) -> str:
         """Submit a job and return its id."""
         answer = self.client("batch").submit_job(
-            jobName=settings.pop("name", "job"), jobQueue=self.job_queue(), jobDefinition=definition, **settings
+            jobName=settings.pop("name", "job"),
+            jobQueue=self.job_queue(),
+            jobDefinition=definition,
+            **settings,
         )
         return str(answer["jobId"])
 

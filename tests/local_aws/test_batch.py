@@ -1,4 +1,4 @@
-"""Jobs run their image's program with the definition's command, environment, retries, timeout and array index."""
+"""Jobs run their image's program with their command, environment, retries, timeout and array index."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def alive(pid: int) -> bool:
 
 
 def test_a_job_runs_the_command_with_its_parameters(account: Account) -> None:
-    definition = account.job_definition("Ref::subcommand", "--round", "Ref::round", parameters={"subcommand": "train"})
+    definition = account.job_definition(
+        "Ref::subcommand", "--round", "Ref::round", parameters={"subcommand": "train"}
+    )
     job = account.finished(account.submit(definition, parameters={"round": "3"}))
     assert job["status"] == "SUCCEEDED"
     assert job["container"]["command"] == ["train", "--round", "3"]
@@ -33,7 +35,9 @@ def test_a_job_runs_the_command_with_its_parameters(account: Account) -> None:
 
 
 def test_overrides_take_the_place_of_the_definition(account: Account) -> None:
-    definition = account.job_definition("environment", properties={"environment": [{"name": "A", "value": "1"}]})
+    definition = account.job_definition(
+        "environment", properties={"environment": [{"name": "A", "value": "1"}]}
+    )
     overrides = {"environment": [{"name": "A", "value": "2"}, {"name": "B", "value": "3"}]}
     job = account.finished(account.submit(definition, containerOverrides=overrides))
     environment = json.loads(account.job_log(job)[0])
@@ -95,7 +99,9 @@ def test_a_retry_strategy_may_give_up_by_exit_code(account: Account) -> None:
 
 
 def test_a_job_that_takes_too_long_is_killed_with_all_it_started(account: Account) -> None:
-    definition = account.job_definition("sleep", "60", timeout={"attemptDurationSeconds": 2}, retryStrategy={"attempts": 3})
+    definition = account.job_definition(
+        "sleep", "60", timeout={"attemptDurationSeconds": 2}, retryStrategy={"attempts": 3}
+    )
     job = account.finished(account.submit(definition))
     assert job["status"] == "FAILED"
     assert job["statusReason"] == "Job attempt duration exceeded timeout"
@@ -164,9 +170,29 @@ def test_an_array_has_the_documented_sizes(account: Account, size: int) -> None:
 def test_logs_go_to_the_declared_group(account: Account) -> None:
     options = {"awslogs-group": "/batch/own", "awslogs-stream-prefix": "program"}
     configuration = {"logDriver": "awslogs", "options": options}
-    job = account.finished(account.submit(account.job_definition("hi", properties={"logConfiguration": configuration})))
+    job = account.finished(
+        account.submit(account.job_definition("hi", properties={"logConfiguration": configuration}))
+    )
     assert job["container"]["logStreamName"].startswith("program/default/")
     assert account.logs("/batch/own") == ['arguments ["hi"]']
+
+
+def test_what_pulls_the_image_and_keeps_the_log_is_the_execution_role(account: Account) -> None:
+    role = account.role("execution")
+    account.finished(account.submit(account.job_definition("hi", properties={"executionRoleArn": role})))
+    made = {
+        (call["service"], call["action"])
+        for call in account.aws.control("GET", "calls")
+        if call["role"] == role
+    }
+    assert {("ecr", "BatchGetImage"), ("logs", "PutLogEvents")} <= made
+
+
+def test_a_compute_environment_needs_no_service_role(account: Account) -> None:
+    answer = account.client("batch").create_compute_environment(
+        computeEnvironmentName="linked", type="UNMANAGED", state="ENABLED"
+    )
+    assert answer["computeEnvironmentArn"].endswith("compute-environment/linked")
 
 
 def test_at_most_two_programs_run_at_a_time(account: Account) -> None:

@@ -43,7 +43,8 @@ def listener(account: Account) -> tuple[str, str]:
         """
         import boto3, json, os
         def lambda_handler(event, context):
-            boto3.client("s3").put_object(Bucket=os.environ["BUCKET"], Key=context.aws_request_id, Body=json.dumps(event))
+            body = json.dumps(event)
+            boto3.client("s3").put_object(Bucket=os.environ["BUCKET"], Key=context.aws_request_id, Body=body)
         """,
         variables={"BUCKET": bucket},
     )
@@ -67,13 +68,20 @@ def heard(account: Account, bucket: str, count: int) -> list[dict[str, Any]]:
         found = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
         return found if len(found) >= count else None
 
-    return [json.loads(s3.get_object(Bucket=bucket, Key=i["Key"])["Body"].read()) for i in account.eventually(listing)]
+    return [
+        json.loads(s3.get_object(Bucket=bucket, Key=i["Key"])["Body"].read())
+        for i in account.eventually(listing)
+    ]
 
 
 def test_an_event_reaches_a_function_as_eventbridge_sends_it(account: Account) -> None:
     name = source()
     function, bucket = listener(account)
-    allow(account, function, rule(account, {"Arn": function}, EventPattern={"source": [name], "detail": {"n": [1]}}))
+    allow(
+        account,
+        function,
+        rule(account, {"Arn": function}, EventPattern={"source": [name], "detail": {"n": [1]}}),
+    )
     put(account, name, {"n": 2})
     put(account, name, {"n": 1}, Resources=["arn:job"])
     (event,) = heard(account, bucket, 1)
@@ -174,7 +182,9 @@ def test_what_cannot_be_delivered_goes_to_the_dead_letter_queue(account: Account
     name = source()
     url, arn = account.queue()
     missing = "arn:aws:lambda:us-east-1:123456789012:function:missing"
-    rule_arn = rule(account, {"Arn": missing, "DeadLetterConfig": {"Arn": arn}}, EventPattern={"source": [name]})
+    rule_arn = rule(
+        account, {"Arn": missing, "DeadLetterConfig": {"Arn": arn}}, EventPattern={"source": [name]}
+    )
     put(account, name, {"n": 1})
     (message,) = account.messages(url)
     attributes = {key: value["StringValue"] for key, value in message["MessageAttributes"].items()}
@@ -218,7 +228,10 @@ def test_executions_and_jobs_tell_of_their_ends(account: Account) -> None:
     rule(account, {"Arn": arn}, name=name, EventPattern=pattern)
     execution = account.start(account.machine({"P": {"Type": "Pass", "End": True}}))
     job = account.submit(account.job_definition("hello"))
-    found = {json.loads(message["Body"])["source"]: json.loads(message["Body"]) for message in account.messages(url, 2)}
+    found = {
+        json.loads(message["Body"])["source"]: json.loads(message["Body"])
+        for message in account.messages(url, 2)
+    }
     account.client("events").disable_rule(Name=name)
     assert found["aws.states"]["detail-type"] == "Step Functions Execution Status Change"
     assert found["aws.states"]["detail"]["executionArn"] == execution

@@ -62,7 +62,18 @@ def test_only_the_package_its_layers_and_the_runtimes_modules_can_be_imported(ac
             return found
         """
     function = account.function(source, Layers=[layer["LayerVersionArn"]], files={"own.py": ""})
-    names = ["own", "boto3", "botocore", "truthloop", "truthloop_batch", "local_aws", "moto", "yaml", "pytest", "numpy"]
+    names = [
+        "own",
+        "boto3",
+        "botocore",
+        "truthloop",
+        "truthloop_batch",
+        "local_aws",
+        "moto",
+        "yaml",
+        "pytest",
+        "numpy",
+    ]
     assert account.invoke(function, names) == {
         "layer": "layer",
         **dict.fromkeys(names, False),
@@ -93,14 +104,24 @@ def test_a_module_missing_from_the_package_fails_as_in_aws(account: Account) -> 
     ("source", "kind", "message"),
     [
         ("class Odd(Exception): pass\ndef lambda_handler(e, c): raise Odd('odd')", "Odd", "odd"),
-        ("def other(e, c): pass", "Runtime.HandlerNotFound", "Handler 'lambda_handler' missing on module 'handler'"),
+        (
+            "def other(e, c): pass",
+            "Runtime.HandlerNotFound",
+            "Handler 'lambda_handler' missing on module 'handler'",
+        ),
         ("def lambda_handler(e, c): return {1, 2}", "Runtime.MarshalError", "not JSON serializable"),
-        ("def lambda_handler(e, c) return 1", "Runtime.UserCodeSyntaxError", "Syntax error in module 'handler'"),
+        (
+            "def lambda_handler(e, c) return 1",
+            "Runtime.UserCodeSyntaxError",
+            "Syntax error in module 'handler'",
+        ),
         ("import os\ndef lambda_handler(e, c): os._exit(7)", "Runtime.ExitError", "exit status 7"),
         ("raise ValueError('at import')", "ValueError", "at import"),
     ],
 )
-def test_a_failure_has_the_runtimes_type_and_message(account: Account, source: str, kind: str, message: str) -> None:
+def test_a_failure_has_the_runtimes_type_and_message(
+    account: Account, source: str, kind: str, message: str
+) -> None:
     function = account.function(source)
     answer = account.client("lambda").invoke(FunctionName=function, Payload=b"{}")
     error = json.loads(answer["Payload"].read())
@@ -138,7 +159,14 @@ def test_a_function_that_runs_too_long_is_ended_and_works_again(account: Account
 
 def test_a_warm_worker_serves_the_next_invocation(account: Account) -> None:
     function = account.function(
-        "import os\ncount = 0\ndef lambda_handler(event, context):\n    global count\n    count += 1\n    return [os.getpid(), count]"
+        """
+        import os
+        count = 0
+        def lambda_handler(event, context):
+            global count
+            count += 1
+            return [os.getpid(), count]
+        """
     )
     (first, one), (second, two) = account.invoke(function), account.invoke(function)
     assert (first, one, two) == (second, 1, 2)
@@ -207,9 +235,17 @@ def test_a_handler_reaches_the_embedded_aws_as_its_role(account: Account) -> Non
     )
     assert account.invoke(function, bucket) is None
     assert account.client("s3").get_object(Bucket=bucket, Key="from/lambda")["Body"].read() == b"1"
-    made = [call for call in account.aws.control("GET", "calls") if call["resource"] == f"{bucket}/from/lambda"]
+    made = [
+        call for call in account.aws.control("GET", "calls") if call["resource"] == f"{bucket}/from/lambda"
+    ]
     assert made == [
-        {"role": account.role("writer"), "service": "s3", "action": "PutObject", "resource": f"{bucket}/from/lambda", "count": 1}
+        {
+            "role": account.role("writer"),
+            "service": "s3",
+            "action": "PutObject",
+            "resource": f"{bucket}/from/lambda",
+            "count": 1,
+        }
     ]
 
 
@@ -232,7 +268,9 @@ def failing(account: Account, **settings: Any) -> tuple[str, str]:
 def test_a_failing_event_is_tried_three_times_then_goes_to_the_dead_letter_queue(account: Account) -> None:
     url, arn = account.queue()
     function, bucket = failing(account, DeadLetterConfig={"TargetArn": arn})
-    answer = account.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=b'{"n": 1}')
+    answer = account.client("lambda").invoke(
+        FunctionName=function, InvocationType="Event", Payload=b'{"n": 1}'
+    )
     assert answer["StatusCode"] == 202
     (message,) = account.messages(url)
     assert json.loads(message["Body"]) == {"n": 1}
@@ -246,7 +284,9 @@ def test_the_event_configuration_of_a_function_is_kept_and_obeyed(account: Accou
     client = account.client("lambda")
     for retries in (2, 0):
         client.put_function_event_invoke_config(
-            FunctionName=function, MaximumRetryAttempts=retries, DestinationConfig={"OnFailure": {"Destination": arn}}
+            FunctionName=function,
+            MaximumRetryAttempts=retries,
+            DestinationConfig={"OnFailure": {"Destination": arn}},
         )
     assert client.get_function_event_invoke_config(FunctionName=function)["MaximumRetryAttempts"] == 0
     client.invoke(FunctionName=function, InvocationType="Event", Payload=b"{}")

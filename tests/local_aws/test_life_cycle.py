@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,7 +95,10 @@ def test_killing_the_caller_ends_everything(tmp_path: Path) -> None:
         "import sys, time\nfrom local_aws.process import LocalAws\n"
         "with LocalAws() as aws:\n    print(aws.endpoint, aws.pid, flush=True)\n    time.sleep(600)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as caller:
+    # Whoever is killed cannot remove its directory.
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as caller:
         assert caller.stdout is not None
         endpoint, pid = caller.stdout.readline().split()
         assert listening(endpoint)
@@ -154,7 +156,12 @@ def test_a_reset_ends_what_runs_and_forgets_what_was(account: Account, dockerfil
 def test_an_operation_that_nobody_implements_is_a_clear_client_error(account: Account) -> None:
     cases: list[tuple[str, str, dict[str, Any], str]] = [
         ("sagemaker", "list_algorithms", {}, "ListAlgorithms"),
-        ("lambda", "list_provisioned_concurrency_configs", {"FunctionName": "f"}, "ListProvisionedConcurrencyConfigs"),
+        (
+            "lambda",
+            "list_provisioned_concurrency_configs",
+            {"FunctionName": "f"},
+            "ListProvisionedConcurrencyConfigs",
+        ),
         ("iam", "simulate_custom_policy", {"PolicyInputList": [], "ActionNames": []}, "SimulateCustomPolicy"),
         ("dynamodb", "list_global_tables", {}, "ListGlobalTables"),
     ]
@@ -169,10 +176,8 @@ def test_an_operation_that_nobody_implements_is_a_clear_client_error(account: Ac
 def test_an_unknown_control_command_is_refused_by_name(account: Account) -> None:
     with pytest.raises(LocalAwsFailed, match="There is no POST /_local/nonsense"):
         account.aws.control("POST", "nonsense", {})
-    request = urllib.request.Request(f"{account.aws.endpoint}/_local/faults", b"{", method="POST")
-    with pytest.raises(urllib.error.HTTPError) as problem:
-        urllib.request.urlopen(request)
-    assert problem.value.code == 400
+    with pytest.raises(LocalAwsFailed, match="Unknown faults"):
+        account.aws.control("POST", "faults", {"lose_events": 1})
 
 
 def test_calls_are_told_to_the_roles_that_made_them(account: Account) -> None:
@@ -206,7 +211,7 @@ def test_calls_are_told_to_the_roles_that_made_them(account: Account) -> None:
     seen = {
         (call["service"], call["action"], call["resource"])
         for call in account.aws.control("GET", "calls")
-        if call["role"] == role
+        if call["role"] == role and call["service"] != "logs"
     }
     assert seen == {
         ("s3", "PutObject", f"{bucket}/a/b"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -96,7 +97,8 @@ def test_one_of_many_writers_at_a_time_wins(account: Account) -> None:
         try:
             s3.put_object(Bucket=bucket, Key=key, Body=str(number).encode(), IfNoneMatch="*")
         except ClientError as problem:
-            assert problem.response["Error"]["Code"] in ("PreconditionFailed", "ConditionalRequestConflict")
+            if problem.response["Error"]["Code"] != "PreconditionFailed":
+                raise
             return False
         return True
 
@@ -121,9 +123,15 @@ def test_previous_versions_are_kept(account: Account) -> None:
 
 def test_a_bucket_policy_that_denies_plain_http_does_not_lock_everybody_out(account: Account) -> None:
     s3, bucket = account.client("s3"), account.bucket()
-    policy = """{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "s3:*",
-        "Resource": ["arn:aws:s3:::%s", "arn:aws:s3:::%s/*"], "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}"""
-    s3.put_bucket_policy(Bucket=bucket, Policy=policy % (bucket, bucket))
+    statement = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
     s3.put_object(Bucket=bucket, Key="k", Body=b"x", IfNoneMatch="*")
     assert s3.get_object(Bucket=bucket, Key="k", Range="bytes=0-0")["Body"].read() == b"x"
 

@@ -259,6 +259,7 @@ def test_a_job_without_annotators_stays_in_progress_until_some_come(world: World
 def test_a_job_that_nobody_works_on_can_be_stopped(world: World) -> None:
     name = world.create()
     world.wait(name, "InProgress")
+    time.sleep(0.1)
     world.sagemaker.stop_labeling_job(LabelingJobName=name)
     stopped = world.wait(name, "Stopped")
     rows = world.read(stopped["LabelingJobOutput"]["OutputDatasetS3Uri"]).splitlines()
@@ -291,6 +292,9 @@ def test_a_failing_function_fails_the_job_with_its_error(world: World) -> None:
 
     world.pre = fail
     failed = world.wait(world.create(), "Failed")
+    assert failed["FailureReason"].startswith(
+        "ClientError: 6 of 6 objects failed in the annotation functions"
+    )
     assert "KeyError: 'image'" in failed["FailureReason"]
     assert "LabelingJobOutput" not in failed
 
@@ -298,7 +302,8 @@ def test_a_failing_function_fails_the_job_with_its_error(world: World) -> None:
 def test_annotators_that_cannot_do_a_job_fail_it_with_the_reason(world: World) -> None:
     sagemaker.set_annotators(world.annotators(truth={}))
     failed = world.wait(world.create(), "Failed")
-    assert "no truth for 's3://data/images/0.png'" in failed["FailureReason"]
+    assert failed["FailureReason"].startswith("ClientError: the simulated annotators have no truth for ")
+    assert "s3://data/images/0.png" in failed["FailureReason"]
 
 
 def test_an_unforeseen_error_fails_the_job_instead_of_leaving_it(world: World) -> None:
@@ -358,9 +363,9 @@ def test_the_same_seed_gives_the_same_labels_in_another_job(world: World) -> Non
 
 def test_a_name_is_taken_in_whatever_case(world: World) -> None:
     world.create(LabelingJobName="Digits-1")
-    request = world.request(LabelingJobName="digits-1")
-    assert "digits-1" in refused("ResourceInUse", world.sagemaker.create_labeling_job, **request)
-    assert world.describe("DIGITS-1")["LabelingJobName"] == "Digits-1"
+    request = world.request(LabelingJobName="DIGITS-1")
+    assert "DIGITS-1" in refused("ResourceInUse", world.sagemaker.create_labeling_job, **request)
+    assert world.describe("digits-1")["LabelingJobName"] == "Digits-1"
 
 
 def test_a_refused_job_leaves_its_name_free(world: World) -> None:

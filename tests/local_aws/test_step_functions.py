@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 KEEP_TOKEN = """
 import boto3
 def lambda_handler(event, context):
-    boto3.client("s3").put_object(Bucket=event["bucket"], Key=context.aws_request_id, Body=event["token"].encode())
+    token = event["token"].encode()
+    boto3.client("s3").put_object(Bucket=event["bucket"], Key=context.aws_request_id, Body=token)
 """
 
 
@@ -55,7 +56,9 @@ def keeper(account: Account) -> str:
 
 
 def test_a_lambda_task_gets_its_payload_and_gives_its_result(account: Account) -> None:
-    function = account.function("def lambda_handler(event, context):\n    return {'sum': event['a'] + event['b']}")
+    function = account.function(
+        "def lambda_handler(event, context):\n    return {'sum': event['a'] + event['b']}"
+    )
     ended = account.run(
         {
             "Add": {
@@ -92,7 +95,9 @@ def test_the_type_of_an_error_decides_about_retry_and_catch(account: Account) ->
                 "Type": "Task",
                 "Resource": "arn:aws:states:::lambda:invoke",
                 "Parameters": {"FunctionName": function, "Payload": {"word.$": "$.word"}},
-                "Retry": [{"ErrorEquals": ["Busy"], "IntervalSeconds": 1, "MaxAttempts": 2, "BackoffRate": 1.0}],
+                "Retry": [
+                    {"ErrorEquals": ["Busy"], "IntervalSeconds": 1, "MaxAttempts": 2, "BackoffRate": 1.0}
+                ],
                 "Catch": [{"ErrorEquals": ["ValueError"], "ResultPath": "$.error", "Next": "Caught"}],
                 "End": True,
             },
@@ -108,7 +113,14 @@ def test_the_type_of_an_error_decides_about_retry_and_catch(account: Account) ->
 def test_an_uncaught_error_is_the_executions(account: Account) -> None:
     function = account.function("def lambda_handler(event, context):\n    raise LookupError('nothing there')")
     ended = account.run(
-        {"Fail": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": function}, "End": True}}
+        {
+            "Fail": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke",
+                "Parameters": {"FunctionName": function},
+                "End": True,
+            }
+        }
     )
     assert (ended["status"], ended["error"]) == ("FAILED", "LookupError")
     assert "nothing there" in ended["cause"]
@@ -116,8 +128,19 @@ def test_an_uncaught_error_is_the_executions(account: Account) -> None:
 
 
 def batch_task(account: Account, definition: str, **more: Any) -> dict[str, Any]:
-    parameters = {"JobName": "job", "JobQueue": account.job_queue(), "JobDefinition": definition, **more.pop("job", {})}
-    return {"Type": "Task", "Resource": "arn:aws:states:::batch:submitJob.sync", "Parameters": parameters, "End": True, **more}
+    parameters = {
+        "JobName": "job",
+        "JobQueue": account.job_queue(),
+        "JobDefinition": definition,
+        **more.pop("job", {}),
+    }
+    return {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::batch:submitJob.sync",
+        "Parameters": parameters,
+        "End": True,
+        **more,
+    }
 
 
 def test_a_batch_task_waits_for_its_job(account: Account) -> None:
@@ -161,9 +184,11 @@ def test_a_task_out_of_time_fails_and_ends_its_job(account: Account) -> None:
     assert (ended["status"], ended["error"]) == ("FAILED", "States.Timeout")
     batch = account.client("batch")
     account.eventually(
-        lambda: not any(
-            batch.list_jobs(jobQueue=account.job_queue(), jobStatus=status)["jobSummaryList"]
-            for status in ("RUNNABLE", "STARTING", "RUNNING")
+        lambda: (
+            not any(
+                batch.list_jobs(jobQueue=account.job_queue(), jobStatus=status)["jobSummaryList"]
+                for status in ("RUNNABLE", "STARTING", "RUNNING")
+            )
         )
     )
 
@@ -215,7 +240,10 @@ def test_a_failure_carries_its_error_and_cause(account: Account, keeper: str) ->
     execution = account.start(account.machine(states))
     (token,) = tokens(account, bucket)
     sfn.send_task_failure(taskToken=token, error="LabelingJobFailed", cause="nobody came")
-    assert json.loads(account.ended(execution)["output"]) == {"Error": "LabelingJobFailed", "Cause": "nobody came"}
+    assert json.loads(account.ended(execution)["output"]) == {
+        "Error": "LabelingJobFailed",
+        "Cause": "nobody came",
+    }
 
 
 def test_a_retried_attempt_has_a_token_of_its_own(account: Account, keeper: str) -> None:
@@ -292,7 +320,9 @@ def test_an_execution_that_waits_can_be_stopped(account: Account, keeper: str) -
 
 
 def test_a_stopped_execution_ends_the_job_that_it_waits_for(account: Account) -> None:
-    execution = account.start(account.machine({"Train": batch_task(account, account.job_definition("sleep", "60"))}))
+    execution = account.start(
+        account.machine({"Train": batch_task(account, account.job_definition("sleep", "60"))})
+    )
     submitted = account.eventually(
         lambda: [e for e in history(account, execution) if e["type"] == "TaskSubmitted"]
     )
@@ -344,7 +374,13 @@ def test_executions_without_a_name_get_one_each(account: Account) -> None:
     [
         ({"A": {"Type": "Pass", "Next": "B"}}, "Missing 'Next' target: B at /States/A/Next"),
         (
-            {"A": {"Type": "Choice", "Choices": [{"Variable": "$.x", "IsPresent": True, "Next": "B"}], "Default": "C"}},
+            {
+                "A": {
+                    "Type": "Choice",
+                    "Choices": [{"Variable": "$.x", "IsPresent": True, "Next": "B"}],
+                    "Default": "C",
+                }
+            },
             "Missing 'Default' target: C at /States/A/Default",
         ),
         (
@@ -353,11 +389,24 @@ def test_executions_without_a_name_get_one_each(account: Account) -> None:
         ),
         ({"A": {"Type": "Pass"}}, "either Next or End"),
         (
-            {"A": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FuntionName": "f"}, "End": True}},
+            {
+                "A": {
+                    "Type": "Task",
+                    "Resource": "arn:aws:states:::lambda:invoke",
+                    "Parameters": {"FuntionName": "f"},
+                    "End": True,
+                }
+            },
             'The field "FuntionName" is not supported',
         ),
         (
-            {"A": {"Type": "Parallel", "End": True, "Branches": [{"StartAt": "X", "States": {"X": {"Type": "Pass", "Next": "A"}}}]}},
+            {
+                "A": {
+                    "Type": "Parallel",
+                    "End": True,
+                    "Branches": [{"StartAt": "X", "States": {"X": {"Type": "Pass", "Next": "A"}}}],
+                }
+            },
             "Missing 'Next' target: A at /States/A/Branches[0]/States/X/Next",
         ),
         (
@@ -373,7 +422,9 @@ def test_executions_without_a_name_get_one_each(account: Account) -> None:
         ),
     ],
 )
-def test_an_unsound_definition_is_refused_at_creation(account: Account, states: dict[str, Any], message: str) -> None:
+def test_an_unsound_definition_is_refused_at_creation(
+    account: Account, states: dict[str, Any], message: str
+) -> None:
     sfn = account.client("stepfunctions")
     definition = json.dumps({"StartAt": "A", "States": states})
     with pytest.raises(ClientError) as problem:
@@ -387,7 +438,10 @@ def test_an_unsound_definition_is_refused_at_creation(account: Account, states: 
 
 def test_a_definition_with_a_field_that_nobody_knows_is_refused(account: Account) -> None:
     definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", "Nonsense": 1, "End": True}}})
-    assert account.client("stepfunctions").validate_state_machine_definition(definition=definition)["result"] == "FAIL"
+    assert (
+        account.client("stepfunctions").validate_state_machine_definition(definition=definition)["result"]
+        == "FAIL"
+    )
 
 
 def test_a_sound_definition_is_valid(account: Account) -> None:
@@ -404,7 +458,9 @@ def test_published_versions_are_listed(account: Account) -> None:
         roleArn=account.role("machine-role"),
         publish=True,
     )
-    versions = sfn.list_state_machine_versions(stateMachineArn=created["stateMachineArn"])["stateMachineVersions"]
+    versions = sfn.list_state_machine_versions(stateMachineArn=created["stateMachineArn"])[
+        "stateMachineVersions"
+    ]
     assert [version["stateMachineVersionArn"] for version in versions] == [created["stateMachineVersionArn"]]
 
 
@@ -439,7 +495,12 @@ def test_services_answer_the_sdk_integration(account: Account) -> None:
 
 def test_a_machine_acts_as_its_role(account: Account) -> None:
     function = account.function("def lambda_handler(event, context):\n    return 1")
-    task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": function}, "End": True}
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::lambda:invoke",
+        "Parameters": {"FunctionName": function},
+        "End": True,
+    }
     account.run({"A": task})
     made = [call for call in account.aws.control("GET", "calls") if call["resource"] == function]
     assert [(call["role"], call["service"], call["action"]) for call in made] == [

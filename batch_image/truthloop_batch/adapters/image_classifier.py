@@ -111,7 +111,8 @@ class ImageClassifier:
         return {
             "centre": centre,
             "spread": np.array(spread),
-            "landmarks": kernel.components_,
+            # As grey values, an eighth of the size of the standardised ones.
+            "landmarks": inputs[kernel.component_indices_],
             # The whitening of the kernel features is folded into the weights: the score is k(x, Z) @ weights.
             "weights": kernel.normalization_.T @ weights,
             "bias": bias,
@@ -122,8 +123,9 @@ class ImageClassifier:
 
     def predict(self, artifacts: Artifacts, inputs: NDArray[np.uint8]) -> Predictions:
         """Probabilities [n, classes]; the embeddings are the standardised grey values [n, d]."""
-        landmarks = artifacts["landmarks"]
-        standard = (inputs.astype(np.float64) - artifacts["centre"]) / artifacts["spread"]
+        centre, spread = artifacts["centre"], artifacts["spread"]
+        landmarks = (artifacts["landmarks"].astype(np.float64) - centre) / spread
+        standard = (inputs.astype(np.float64) - centre) / spread
         distances = (
             (standard**2).sum(axis=1)[:, None] + (landmarks**2).sum(axis=1) - 2 * standard @ landmarks.T
         )

@@ -95,9 +95,9 @@ def outcome(name: str, model: Sequence[Point], comparison: Comparison | None) ->
     labels, saved = ours["interpolated_labels"], comparison["saved_share"]
     if comparison["won"] and saved is not None:
         return (
-            f"{strategy} reached the random control’s final accuracy of {percent(target)} with "
-            f"{count(labels)} training labels instead of {count(needed)}: {percent(saved, 0)} fewer "
-            f"(interpolated between rounds; first measured with {count(ours['first_labels'])})."
+            f"{strategy} first reached the random control’s final accuracy of {percent(target)} with "
+            f"{count(labels)} training labels, random sampling with {count(needed)}: {percent(saved, 0)} fewer "
+            f"(interpolated between rounds; a round measured it with {count(ours['first_labels'])})."
         )
     if round(labels) == round(needed):
         verdict = f"it needed as many labels as random sampling, {count(needed)}"

@@ -173,7 +173,7 @@ def _model(report: Report) -> str:
     if model["most_confused"]:
         pair = model["most_confused"][0]
         often = {1: "once", 2: "twice"}.get(pair["rows"], f"{count(pair['rows'])} times")
-        said += f" Its most frequent mistake is to take {pair['label']} for {pair['predicted']}, {often}."
+        said += f" Its most frequent mistake is to take “{pair['label']}” for “{pair['predicted']}”, {often}."
     return said
 
 

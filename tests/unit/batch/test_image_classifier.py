@@ -90,8 +90,9 @@ def test_a_large_jpeg_reads_like_its_png() -> None:
         encoded(picture()).replace(b"IDAT", b"IDAX"),
         encoded(picture(), "JPEG")[:150],
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        encoded(picture(), "PPM"),
     ],
-    ids=["empty", "text", "cut", "damaged", "cut jpeg", "postscript"],
+    ids=["empty", "text", "cut", "damaged", "cut jpeg", "postscript", "a format that is not allowed"],
 )
 def test_what_is_no_image_is_unreadable_with_a_reason(content: bytes) -> None:
     with pytest.raises(UnreadableContent, match="not a readable image"):

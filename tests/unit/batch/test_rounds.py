@@ -14,7 +14,7 @@ from truthloop import aws
 from truthloop.manifest import row_id
 from truthloop_batch.context import Context
 from truthloop_batch.inputs import InputReader
-from truthloop_batch.model import load_model, predict_rows
+from truthloop_batch.model import load_model, predict_batches
 
 
 def milestones(text: str) -> list[dict]:
@@ -199,7 +199,9 @@ def test_a_score_is_what_the_strategys_model_says(make_world: Callable) -> None:
     model = load_model(context, world.layout.model_of_arm(0, "strategy"))
     table = pq.read_table(io.BytesIO(world.s3.read_bytes(world.layout.scores(1, 0)))).to_pydict()
     rows = {row_id(row): row for row in world.master()}
-    ids, probabilities = predict_rows(context, model, (rows[identifier] for identifier in table["id"]))
+    reader = InputReader(context, model.adapter)
+    (found,) = predict_batches(model, reader, (rows[identifier] for identifier in table["id"]))
+    ids, probabilities = found
     assert ids == table["id"]
     assert probabilities.shape == (len(ids), 10)
     assert table["predicted"] == probabilities.argmax(axis=1).tolist()

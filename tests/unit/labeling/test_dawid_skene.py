@@ -185,12 +185,13 @@ def test_a_tie_goes_to_the_class_that_stands_first() -> None:
     assert consolidate({"only": [("ann", 2), ("bo", 1)]}, 3).objects["only"].choice == 1
 
 
-def test_agreement_of_thousands_leaves_finite_logarithms() -> None:
-    answers = {
-        f"object-{number}": [(f"w{worker}", number % 2) for worker in range(60)] for number in range(40)
-    }
-    result = consolidate(answers, 2)
-    assert all(estimate.choice == int(name[7:]) % 2 for name, estimate in result.objects.items())
+def test_a_crowd_of_hundreds_that_is_split_over_an_object_still_gives_probabilities() -> None:
+    workers = [f"worker-{number:03d}" for number in range(800)]
+    answers = {f"object-{number}": [(worker, number % 2) for worker in workers] for number in range(20)}
+    answers["split"] = [(worker, number % 2) for number, worker in enumerate(workers)]
+    result = consolidate(answers, 2).objects
+    assert sum(result["split"].posterior) == pytest.approx(1)
+    assert all(result[f"object-{number}"].choice == number % 2 for number in range(20))
 
 
 def test_no_answers_give_no_labels() -> None:

@@ -852,6 +852,17 @@ def entry(object_id: Any = "0", **content: Any) -> dict[str, Any]:
     return {"datasetObjectId": object_id, "consolidatedAnnotation": {"content": content or {"label": 1}}}
 
 
+def test_objects_that_the_function_finds_no_label_for_fail_by_its_reason_and_do_not_fail_the_job() -> None:
+    job, world = started_job(image_rows(3), NumberOfHumanWorkersPerDataObject=1)
+    refusal = {"label-metadata": {"failure-reason": "no answer could be used"}}
+    world.functions[POST] = lambda _: [entry("0"), entry("1", **refusal), entry("2", **refusal)]
+    finish(job, ANNE)
+    assert job.status is JobStatus.COMPLETED
+    reasons = [row["label-metadata"].get("failure-reason") for row in world.rows()]
+    assert reasons == [None, "no answer could be used", "no answer could be used"]
+    assert job.counters["FailedNonRetryableError"] == 2
+
+
 @pytest.mark.parametrize(
     ("response", "reason"),
     [

@@ -419,7 +419,8 @@ def test_repeated_malformed_and_foreign_answer_files_do_not_mislead(cloud: None)
     odd = {"answerContent": {"other-form": 1}, "submissionTime": "2026-03-01T10:00:00.000Z"}
     put(built, f"{folder}2026-03-01_10:00:00.json", {"answers": [{**odd, "workerId": worker}, odd]})
     put(built, f"labeling/{job}/annotation-tool/data.json", {"answers": "nobody's"})
-    put(built, "labeling/digits-r0-a2-00000000/annotations/intermediate/1/annotations.manifest", {})
+    put(built, "labeling/odd-r0-a2-00000000/annotations/intermediate/1/annotations.manifest", {})
+    put(built, "labeling/odd-r7-a1-00000000/annotations/worker-response/iteration-1/0/now.json", first)
     finalise.run(built.context)
     entries = {entry["worker"]: entry for entry in built.report()["annotators"]}
     given = sum(answer.worker == worker for answer in built.answers)
