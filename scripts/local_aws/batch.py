@@ -181,7 +181,7 @@ class LocalJob(Job):
         """Live through the job; each job is a thread of its own."""
         try:
             if self.depends_on and not self._dependencies_succeeded():
-                self._finish(JobStatus.FAILED, "Dependent Job failed")
+                self._finish(JobStatus.FAILED, self.job_stopped_reason or "Dependent Job failed")
                 return
             self._run_attempts()
         except Exception as problem:

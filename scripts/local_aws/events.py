@@ -17,6 +17,7 @@ from typing import Any
 from jsonpath_ng.ext import parse as parse_json_path
 from moto.awslambda.models import lambda_backends
 from moto.events.models import Rule, events_backends
+from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
@@ -175,7 +176,7 @@ def _deliver(rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
             "ERROR_CODE": error.code,
             "ERROR_MESSAGE": error.message,
         }
-        send_to_queue(queue_arn, body, attributes)
+        send(queue_arn, body, attributes)
 
 
 def _hand_over(rule: Rule, target: dict[str, Any], body: str) -> None:
@@ -185,10 +186,8 @@ def _hand_over(rule: Rule, target: dict[str, Any], body: str) -> None:
         _to_lambda(rule, arn, body)
     elif service == "states":
         _to_step_functions(target, body)
-    elif service == "sqs":
-        send_to_queue(arn, body, {}, target.get("SqsParameters", {}).get("MessageGroupId"))
-    elif service == "logs":
-        rule._send_to_cw_log_group(arn.split(":log-group:")[1], json.loads(body))
+    elif service in ("sqs", "sns"):
+        send(arn, body, {}, target.get("SqsParameters", {}).get("MessageGroupId"))
     else:
         raise DeliveryFailed("UNSUPPORTED_TARGET", f"the embedded AWS delivers no events to {service}: {arn}")
 
@@ -216,17 +215,30 @@ def _to_step_functions(target: dict[str, Any], body: str) -> None:
     backend.start_execution(target["Arn"], str(uuid.uuid4()), body)
 
 
-def send_to_queue(arn: str, body: str, attributes: dict[str, str], group: str | None = None) -> None:
-    """Send a message with string attributes to an SQS queue of this account."""
-    _, _, _, region, account, name = arn.split(":", 5)
-    sqs_backends[account][region].send_message(
-        name,
-        body,
-        message_attributes={
-            key: {"DataType": "String", "StringValue": value[:1024]} for key, value in attributes.items()
-        },
-        group_id=group,
-    )
+def send(
+    arn: str, body: str, attributes: dict[str, str], group: str | None = None, role_arn: str | None = None
+) -> None:
+    """Send a message with string attributes to an SQS queue or SNS topic of this account.
+
+    Parameters
+    ----------
+    arn
+        The queue's or the topic's.
+    body, attributes
+        The message.
+    group
+        The message group of a FIFO queue.
+    role_arn
+        The role that sends it; recorded as the caller.
+    """
+    service, region, account, name = arn.split(":")[2:]
+    if role_arn:
+        calls.record(role_arn, service, "SendMessage" if service == "sqs" else "Publish", arn)
+    values = {key: {"DataType": "String", "StringValue": value[:1024]} for key, value in attributes.items()}
+    if service == "sqs":
+        sqs_backends[account][region].send_message(name, body, message_attributes=values, group_id=group)
+    else:
+        sns_backends[account][region].publish(body, arn=arn)
 
 
 def target_input(target: dict[str, Any], event: dict[str, Any]) -> str:

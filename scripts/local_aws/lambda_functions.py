@@ -16,9 +16,10 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import uuid
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -107,7 +108,12 @@ def invoke(arn: str, payload: Any, role_arn: str | None = None) -> Any:
 
 def invoke_later(function: LambdaFunction, event: str) -> None:
     """Invoke a function for an event: nobody waits, a failure is tried twice more, then goes to a queue."""
-    _later.submit(_run_event, function, event)
+    _later.submit(_run_event, function, event).add_done_callback(_report)
+
+
+def _report(future: Future[None]) -> None:
+    if problem := future.exception():
+        traceback.print_exception(problem)
 
 
 def allows(function: LambdaFunction, principal: str, source_arn: str) -> bool:
@@ -216,7 +222,9 @@ class _Worker:
             self._control.settimeout(invocation["timeout"])
             self._control.sendall(_LENGTH.pack(len(message)) + message)
             return json.loads(self._message(deadline))
-        except (ConnectionError, EOFError):
+        except TimeoutError:
+            raise
+        except (OSError, EOFError):
             code = children.exit_code(self._process)
             raise _WorkerDied(f"exit status {code}" if code < 128 else f"signal: {code - 128}") from None
 
@@ -240,10 +248,14 @@ class _Worker:
         """Return what the handler printed since the last call."""
         return self._log.read().decode("utf-8", "replace").splitlines()
 
-    def close(self) -> None:
-        """End the process."""
-        self._control.close()
+    def kill(self) -> None:
+        """End the process; who waits for its answer learns that it died."""
         children.kill(self._process)
+
+    def close(self) -> None:
+        """End the process and let go of what was needed to talk to it."""
+        self.kill()
+        self._control.close()
         self._log.close()
         self._log_path.unlink(missing_ok=True)
 
@@ -288,10 +300,10 @@ class _Pool:
                 self._end(self._idle.get_nowait())
 
     def close(self) -> None:
-        """End all workers, also in the middle of an invocation."""
-        self.closed = True
+        """End all workers, also in the middle of an invocation, which then fails."""
+        self.retire()
         for worker in list(self._all):
-            self._end(worker)
+            worker.kill()
 
 
 _pools: dict[tuple[str, str], _Pool] = {}
@@ -434,16 +446,14 @@ def _run_event(function: LambdaFunction, event: str) -> None:
             "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
             "responsePayload": error,
         }
-        calls.record(function.role, destination.split(":")[2], "SendMessage", destination)
-        events.send_to_queue(destination, json.dumps(record), {})
+        events.send(destination, json.dumps(record), {}, role_arn=function.role)
     if dead_letters:
         attributes = {
             "RequestID": error.get("requestId") or "unknown",
             "ErrorCode": "200",
             "ErrorMessage": error["errorMessage"],
         }
-        calls.record(function.role, dead_letters.split(":")[2], "SendMessage", dead_letters)
-        events.send_to_queue(dead_letters, event, attributes)
+        events.send(dead_letters, event, attributes, role_arn=function.role)
 
 
 def install() -> None:

@@ -134,6 +134,17 @@ def test_a_new_object_is_told_once_and_its_input_can_be_transformed(account: Acc
     assert sorted(json.loads(message["Body"])["key"] for message in found) == ["fast", "slow"]
 
 
+def test_an_event_reaches_the_subscribers_of_a_topic(account: Account) -> None:
+    name = source()
+    url, queue_arn = account.queue()
+    topic = account.client("sns").create_topic(Name=name.replace(".", "-"))["TopicArn"]
+    account.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
+    rule(account, {"Arn": topic}, EventPattern={"source": [name]})
+    put(account, name, {"n": 1})
+    (message,) = account.messages(url)
+    assert json.loads(json.loads(message["Body"])["Message"])["detail"] == {"n": 1}
+
+
 def test_a_disabled_rule_hears_nothing(account: Account) -> None:
     name = source()
     (quiet, quiet_arn), (loud, loud_arn) = account.queue(), account.queue()

@@ -506,3 +506,38 @@ def test_a_machine_acts_as_its_role(account: Account) -> None:
     assert [(call["role"], call["service"], call["action"]) for call in made] == [
         (account.role("machine-role"), "lambda", "InvokeFunction")
     ]
+
+
+def test_map_and_parallel_states_gather_the_results_of_their_branches(account: Account) -> None:
+    double = {"StartAt": "D", "States": {"D": {"Type": "Pass", "Parameters": {"n.$": "$"}, "End": True}}}
+    branches = [
+        {"StartAt": name, "States": {name: {"Type": "Pass", "Result": name, "End": True}}} for name in "XY"
+    ]
+    ended = account.run(
+        {
+            "Each": {
+                "Type": "Map",
+                "ItemsPath": "$.items",
+                "MaxConcurrency": 2,
+                "ItemProcessor": {"ProcessorConfig": {"Mode": "INLINE"}, **double},
+                "Next": "Both",
+            },
+            "Both": {"Type": "Parallel", "Branches": branches, "ResultPath": "$[0].both", "End": True},
+        },
+        {"items": [1, 2, 3]},
+    )
+    assert ended["status"] == "SUCCEEDED", ended
+    assert json.loads(ended["output"]) == [{"n": 1, "both": ["X", "Y"]}, {"n": 2}, {"n": 3}]
+
+
+def test_a_failing_branch_fails_its_parallel_state(account: Account) -> None:
+    fail = {"Type": "Fail", "Error": "Broken", "Cause": "on purpose"}
+    waits = {"Type": "Wait", "Seconds": 60, "End": True}
+    branches = [{"StartAt": "F", "States": {"F": fail}}, {"StartAt": "W", "States": {"W": waits}}]
+    catch = [{"ErrorEquals": ["Broken"], "Next": "Caught"}]
+    states = {
+        "Both": {"Type": "Parallel", "Branches": branches, "Catch": catch, "End": True},
+        "Caught": {"Type": "Pass", "End": True},
+    }
+    ended = account.run(states)
+    assert json.loads(ended["output"])["Error"] == "Broken"

@@ -160,8 +160,17 @@ def test_the_wait_for_people_outlasts_ground_truth_and_notices_a_dead_reconciler
 def test_a_refused_request_reaches_no_state_that_creates_anything(definition: Definition) -> None:
     states = definition["States"]
     assert definition["StartAt"] == "Preflight"
-    assert {catch["Next"] for catch in states["Preflight"]["Catch"]} == {"RequestRefused"}
-    assert states["RequestRefused"]["Type"] == "Fail"
+    caught = {catch["Next"]: catch["ErrorEquals"] for catch in states["Preflight"]["Catch"]}
+    assert caught == {"ReadRefusal": ["InvalidRequest"], "PreflightFailed": ["States.ALL"]}
+    assert states["ReadRefusal"]["Next"] == "RequestRefused"
+    assert {states[name]["Type"] for name in ("RequestRefused", "PreflightFailed")} == {"Fail"}
+
+
+def test_no_state_fails_with_an_error_of_the_states_namespace(definition: Definition) -> None:
+    # An ErrorPath would hand States.TaskFailed on, and an execution must not end with a reserved name.
+    ends = [state for state in definition["States"].values() if state["Type"] == "Fail"]
+    assert len(ends) == 4
+    assert not [state for state in ends if "ErrorPath" in state or state["Error"].startswith("States.")]
 
 
 def test_every_failure_is_recorded_before_the_execution_fails(definition: Definition) -> None:

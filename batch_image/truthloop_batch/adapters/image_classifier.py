@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import struct
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,19 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from truthloop_batch.adapters.base import Artifacts, InvalidHyperparameters, Predictions, UnreadableContent
-
-# Formats are named because Pillow's others include interpreters of untrusted programs, such as PostScript.
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-_UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    OverflowError,
-    Image.DecompressionBombError,
-)
+from truthloop_batch.adapters.base import Artifacts, InvalidHyperparameters, Predictions
+from truthloop_batch.images import opened_image
 
 
 @dataclass(frozen=True)
@@ -72,13 +59,10 @@ class ImageClassifier:
         Transparent parts are seen on white; of several frames the first counts. Memory per call is that of
         the decoded image; JPEG is decoded at a reduced scale.
         """
-        try:
-            with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
-                image.draft("L", (2 * self.image_size, 2 * self.image_size))
-                grey = _greyscale(ImageOps.exif_transpose(image))
-                small = grey.resize((self.image_size, self.image_size), Image.Resampling.BOX)
-        except _UNREADABLE as error:
-            raise UnreadableContent(f"not a readable image ({', '.join(_FORMATS)}): {error}") from error
+        with opened_image(content) as image:
+            image.draft("L", (2 * self.image_size, 2 * self.image_size))
+            grey = _greyscale(ImageOps.exif_transpose(image))
+            small = grey.resize((self.image_size, self.image_size), Image.Resampling.BOX)
         return np.asarray(small, dtype=np.uint8).reshape(-1)
 
     def fit(self, inputs: NDArray[np.uint8], labels: NDArray[np.int64], classes: int, seed: int) -> Artifacts:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import heapq
 import io
-import struct
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,26 +14,15 @@ from PIL import Image, ImageOps
 
 from truthloop.errors import AccessRefused, ObjectNotFound
 from truthloop.manifest import SOURCE, SOURCE_REF, VERSION_ID, Row, metadata_key, provenance, row_id
+from truthloop_batch.adapters.base import UnreadableContent
 from truthloop_batch.context import Context
+from truthloop_batch.images import opened_image
 from truthloop_batch.report.document import Hardest, Item
 
 GROUP_ITEMS = 12
 _TEXT_CHARACTERS = 1_000
 _PICTURE_PIXELS = 192
 _READING_THREADS = 8
-# Pillow's other formats include interpreters of untrusted programs, such as PostScript.
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-_UNREADABLE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    struct.error,
-    OverflowError,
-    Image.DecompressionBombError,
-    ObjectNotFound,
-    AccessRefused,
-)
 
 
 @dataclass(frozen=True)
@@ -136,7 +124,7 @@ def thumbnails(context: Context, rows: Mapping[str, Row]) -> dict[str, str]:
     def read(row: Row) -> str | None:
         try:
             return thumbnail(context.s3.read_bytes(row[SOURCE_REF], row.get(VERSION_ID)))
-        except _UNREADABLE:
+        except (UnreadableContent, ObjectNotFound, AccessRefused):
             # The page says that there is no preview; the object's URI is there to look it up.
             return None
 
@@ -154,11 +142,11 @@ def thumbnail(content: bytes) -> str:
 
     Raises
     ------
-    OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError
-        When it is not an image that Pillow reads.
+    UnreadableContent
+        When it is not an image that the program reads.
     """
     size = (_PICTURE_PIXELS, _PICTURE_PIXELS)
-    with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
+    with opened_image(content) as image:
         image.draft("RGB", size)
         picture = ImageOps.exif_transpose(image)
         if picture.has_transparency_data:

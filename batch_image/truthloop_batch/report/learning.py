@@ -96,8 +96,9 @@ def outcome(name: str, model: Sequence[Point], comparison: Comparison | None) ->
     if comparison["won"] and saved is not None:
         return (
             f"{strategy} first reached the random control’s final accuracy of {percent(target)} with "
-            f"{count(labels)} training labels, random sampling with {count(needed)}: {percent(saved, 0)} fewer "
-            f"(interpolated between rounds; a round measured it with {count(ours['first_labels'])})."
+            f"{count(labels)} training labels, random sampling with {count(needed)}: "
+            f"{percent(saved, 0)} fewer (interpolated between rounds; a round first measured it with "
+            f"{count(ours['first_labels'])})."
         )
     if round(labels) == round(needed):
         verdict = f"it needed as many labels as random sampling, {count(needed)}"

@@ -304,15 +304,15 @@ class Counts:
         Unlabelled rows that failed in `FAILURES_MAXIMUM` jobs and are not sent again.
     """
 
-    rows: int = 0
-    labeled: int = 0
-    by_people: int = 0
-    by_input: int = 0
-    by_model: int = 0
-    held_out_unlabeled: int = 0
-    pool: int = 0
-    pool_unlabeled: int = 0
-    given_up: int = 0
+    rows: int
+    labeled: int
+    by_people: int
+    by_input: int
+    by_model: int
+    held_out_unlabeled: int
+    pool: int
+    pool_unlabeled: int
+    given_up: int
 
 
 def count(rows: Iterable[Row], attribute: str, held_out: Set[str]) -> Counts:

@@ -87,6 +87,12 @@ resource "aws_batch_job_definition" "this" {
 
   retry_strategy {
     attempts = var.job.attempts
+
+    # The program ends with 2 when its input is wrong: another attempt would find the same. Anything else is tried again.
+    evaluate_on_exit {
+      action       = "EXIT"
+      on_exit_code = "2"
+    }
   }
 
   timeout {

@@ -171,6 +171,15 @@ def test_the_campaign_of_a_refused_execution_is_known_from_its_input(cloud, give
             "Batch job digits-r3-train (1-2): Essential container in task exited; exit code 137; "
             "OutOfMemoryError; log stream new",
         ),
+        (
+            {
+                "Error": "States.TaskFailed",
+                "Cause": json.dumps(
+                    {"JobId": "1", "JobName": "score", "Container": {"ExitCode": 2}, "Attempts": []}
+                ),
+            },
+            "Batch job score (1): failed; exit code 2",
+        ),
         ({"Error": "LabelingJobFailed", "Cause": "Bad CORS"}, "LabelingJobFailed: Bad CORS"),
         ({"Error": "States.Timeout"}, "States.Timeout: it did not end within its time limit"),
         (

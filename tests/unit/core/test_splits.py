@@ -68,6 +68,12 @@ def test_the_default_fractions_leave_a_pool_for_every_total(rows):
     assert rows - len(splits.held_out) >= rows // 2
 
 
+def test_a_row_of_a_tiny_stratum_is_not_drawn_twice():
+    rows = members({f"{number:03d}": 1 for number in range(100)})
+    splits = draw(rows, 0.45, 0.45, 1)
+    assert (len(splits.test), len(splits.validation), len(splits.held_out)) == (45, 45, 90)
+
+
 def test_many_tiny_strata_are_drawn_without_favour():
     sizes = {f"{number:03d}": 1 for number in range(100)}
     rows = members(sizes)

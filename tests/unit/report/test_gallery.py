@@ -6,8 +6,9 @@ import base64
 import io
 
 import pytest
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from truthloop_batch.adapters.base import UnreadableContent
 from truthloop_batch.report.gallery import thumbnail
 
 
@@ -55,5 +56,5 @@ def test_images_of_any_mode_are_shown(mode: str) -> None:
 
 
 def test_what_is_not_an_image_is_refused() -> None:
-    with pytest.raises(UnidentifiedImageError):
+    with pytest.raises(UnreadableContent, match="not a readable image"):
         thumbnail(b"%!PS-Adobe-3.0 EPSF-3.0")

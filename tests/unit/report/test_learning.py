@@ -57,7 +57,7 @@ def test_the_saving_is_measured_at_the_controls_final_accuracy() -> None:
     sentence = outcome("margin", strategy, comparison)
     assert "80.0%" in sentence
     assert "with 75 training labels, random sampling with 150: 50% fewer" in sentence
-    assert "interpolated between rounds; a round measured it with 100" in sentence
+    assert "interpolated between rounds; a round first measured it with 100" in sentence
 
 
 def test_the_control_is_measured_by_the_same_rule_and_not_at_its_last_round() -> None:
