@@ -17,7 +17,7 @@ SIZE ?= 1797
 
 .PHONY: help
 help: ## Explain every target (this list)
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z][a-z-]*:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # ---- the environment ---------------------------------------------------------------------------------------
 
@@ -88,18 +88,27 @@ image: ## Build the Batch image with docker, podman or buildah: make image [IMAG
 	$(ENGINE) build --platform linux/amd64 --tag truthloop:$(IMAGE_TAG) --file batch_image/Dockerfile .
 
 .PHONY: image-push
-image-push: image init ## Push the image to the environment's ECR repository: make image-push ENV=dev
-	@$(BIN)/python scripts/push_image.py --engine "$(ENGINE)" --tag "$(IMAGE_TAG)" --repository "$$($(TF) output -raw ecr_repository_url)"
+image-push: setup image ## Push the image to the account's ECR repository, unless its tag is there
+	@$(BIN)/python scripts/push_image.py --engine "$(ENGINE)" --tag "$(IMAGE_TAG)" \
+	  --repository "$$(terraform -chdir=terraform/bootstrap output -raw image_repository_url)"
 
 # ---- deploy ------------------------------------------------------------------------------------------------
 
 TF        := TF_DATA_DIR=$(CURDIR)/build/terraform/$(ENV) terraform -chdir=terraform
-TF_PLUGIN := $(if $(TF_PLUGIN_DIR),-plugin-dir=$(TF_PLUGIN_DIR))
+# A local mirror of the provider, where there is one; otherwise Terraform asks the registry.
+TF_PLUGIN_DIR ?= $(shell $(BIN)/python -m truthloop_cli.terraform_tools)
+TF_PLUGIN = $(if $(TF_PLUGIN_DIR),-plugin-dir=$(TF_PLUGIN_DIR))
 
 .PHONY: check-env
 check-env:
 	@test -f terraform/envs/$(ENV).tfvars || { echo "There is no environment '$(ENV)': terraform/envs has $$(cd terraform/envs && ls *.tfvars | sed 's/\.tfvars//' | paste -sd' ')." >&2; exit 1; }
 	@test "$(ENV)" != prod || test "$(CONFIRM)" = prod || { echo "prod needs CONFIRM=prod." >&2; exit 1; }
+
+.PHONY: bootstrap
+bootstrap: setup ## Once per account: state bucket and image repository: make bootstrap ACCOUNT=111122223333
+	@[[ "$(ACCOUNT)" =~ ^[0-9]{12}$$ ]] || { echo "Give the account's 12 digits: make bootstrap ACCOUNT=111122223333" >&2; exit 1; }
+	@terraform -chdir=terraform/bootstrap init -input=false $(TF_PLUGIN)
+	@terraform -chdir=terraform/bootstrap apply -var 'allowed_account_ids=["$(ACCOUNT)"]'
 
 .PHONY: init
 init: setup check-env ## Prepare Terraform for an environment: make init ENV=dev

@@ -42,6 +42,10 @@ ACTIVITIES = {
 }
 
 
+# The states that belong to the work of one round; the others are the campaign's.
+ROUND_STATES = frozenset({"Score", "Select", "CreateLabelingJob", "MergeLabels", "Train", "Evaluate"})
+
+
 class CampaignFailed(TruthloopError):
     """A campaign's execution ended without success; the message says where and why."""
 
@@ -84,7 +88,9 @@ class Progress:
 
     @property
     def activity(self) -> str:
-        return ACTIVITIES.get(self.state, self.state)
+        """What the campaign is doing, for a person."""
+        activity = ACTIVITIES.get(self.state, self.state)
+        return f"round {self.round}: {activity}" if self.state in ROUND_STATES else activity
 
 
 def start(stepfunctions: SFNClient, state_machine_arn: str, request: dict[str, Any]) -> str:

@@ -53,7 +53,7 @@ def _show_live(console: Console, updates: Iterable[Progress]) -> Progress:
     with Live(console=console, refresh_per_second=8, transient=False) as live:
         for progress in updates:
             running = progress.status == "RUNNING"
-            spinner.update(text=Text(f"round {progress.round}: {progress.activity}", style="bold"))
+            spinner.update(text=Text(progress.activity, style="bold"))
             parts: list[RenderableType] = [rounds_table(progress)] if progress.rounds else []
             live.update(Group(*parts, *([spinner] if running else [])))
     return progress
@@ -72,5 +72,7 @@ def _print_lines(console: Console, updates: Iterable[Progress]) -> Progress:
         printed_rounds = len(progress.rounds)
         if progress.state != printed_state and progress.status == "RUNNING":
             printed_state = progress.state
-            console.print(f"  round {progress.round}: {progress.activity}")
+            console.print(f"  {progress.activity}")
+    if progress.rounds:
+        console.print(rounds_table(progress))
     return progress

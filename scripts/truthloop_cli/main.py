@@ -34,7 +34,7 @@ def demo(
     """Deploy to the embedded AWS with Terraform and run a whole campaign there; needs no AWS account."""
     from truthloop_cli.demo import DemoSettings, run
 
-    run(DemoSettings(seed=seed, size=size), output, Console(highlight=False))
+    run(DemoSettings(seed=seed, size=size), output, Console(highlight=False, soft_wrap=True))
 
 
 def _terminate(signum: int, _frame: object) -> NoReturn:
@@ -44,7 +44,7 @@ def _terminate(signum: int, _frame: object) -> NoReturn:
 def app() -> None:
     """Run the command line; everything that was started is stopped on every way out."""
     signal.signal(signal.SIGTERM, _terminate)
-    errors = Console(stderr=True, highlight=False)
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         commands()
     except TruthloopError as error:

@@ -25,3 +25,7 @@ def find_plugin_dir() -> Path | None:
     candidates += [Path(mirror).expanduser() for mirror in IMPLIED_MIRRORS]
     candidates += sorted(path.parent for path in Path("/opt").glob("*/registry.terraform.io"))
     return next((folder for folder in candidates if (folder / PROVIDER).is_dir()), None)
+
+
+if __name__ == "__main__":
+    print(find_plugin_dir() or "")
