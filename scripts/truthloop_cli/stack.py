@@ -6,13 +6,14 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from local_aws import supervisor
 from truthloop.errors import TruthloopError
 from truthloop_cli.terraform_tools import find_plugin_dir
 
@@ -154,7 +155,7 @@ class Stack:
         accept: tuple[int, ...] = (0,),
     ) -> int:
         output: list[str] = []
-        with _process_group(["terraform", f"-chdir={TERRAFORM}", *arguments], self._environment) as process:
+        with _supervised(["terraform", f"-chdir={TERRAFORM}", *arguments], self._environment) as process:
             assert process.stdout  # noqa: S101 (Popen was asked for a pipe)
             for line in process.stdout:
                 output.append(line)
@@ -168,22 +169,20 @@ class Stack:
 
 
 @contextlib.contextmanager
-def _process_group(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """Run a command in a process group of its own, and kill the group (plugins too) on the way out."""
+def _supervised(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a command below a supervisor that ends it, with its plugins, on every way out of this process."""
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-I", "-S", supervisor.__file__, *command],
         env=dict(environment),
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # Ctrl-C reaches this process, which then ends the command in its own order.
         start_new_session=True,
     )
     try:
         yield process
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        if process.stdout:
-            process.stdout.close()
+        # The supervisor takes the end of its standard input for the end of this process.
+        process.communicate()

@@ -88,7 +88,7 @@ class Deployment:
         self.aws.control("POST", "annotators")
 
 
-def _missing() -> str | None:
+def missing() -> str | None:
     if not shutil.which("terraform"):
         return "terraform is not on the PATH (make setup installs one)"
     if not find_plugin_dir() and not os.environ.get("TRUTHLOOP_USE_REGISTRY"):
@@ -100,7 +100,7 @@ def _missing() -> str | None:
 
 @pytest.fixture(scope="session")
 def deployment() -> Iterator[Deployment]:
-    if reason := _missing():
+    if reason := missing():
         pytest.skip(f"END-TO-END TESTS NOT RUN: {reason}")
     with LocalAws() as aws:
         clients = Clients.of(aws.environment())
