@@ -135,7 +135,8 @@ class Stack:
                 event = json.loads(line)
                 if event.get("type") == "planned_change" and event["change"]["action"] != "noop":
                     total += 1
-                if event.get("type") == "apply_complete":
+                # Data sources are "applied" too, by being read.
+                if event.get("type") == "apply_complete" and event["hook"]["action"] != "read":
                     done += 1
                     if progress:
                         progress(done, total)

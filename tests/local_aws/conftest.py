@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import textwrap
 import time
 import uuid
@@ -82,6 +83,17 @@ class Account:
                 return value
             time.sleep(0.03)
         return pytest.fail(f"did not happen within {seconds} s")
+
+    @staticmethod
+    def alive(pid: int) -> bool:
+        """Tell whether a process runs; one that has ended and that nobody has waited for does not."""
+        try:
+            if Path("/proc/self").exists():
+                return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+            os.kill(pid, 0)
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        return True
 
     def role(self, name: str) -> str:
         """Return the ARN of a role, which is created unless it is there."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,14 +11,6 @@ from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from conftest import Account
-
-
-def alive(pid: int) -> bool:
-    """Tell whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_job_runs_the_command_with_its_parameters(account: Account) -> None:
@@ -108,7 +99,7 @@ def test_a_job_that_takes_too_long_is_killed_with_all_it_started(account: Accoun
     assert job["container"]["exitCode"] == 137
     assert len(job["attempts"]) == 1
     pids = [int(pid) for pid in account.job_log(job)[0].split()[1:]]
-    account.eventually(lambda: not any(map(alive, pids)))
+    account.eventually(lambda: not any(map(account.alive, pids)))
 
 
 def test_a_terminated_job_ends_with_the_reason_given(account: Account) -> None:

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,13 +27,6 @@ def lambda_handler(event, context):
     boto3.client("s3").put_object(Bucket=event["bucket"], Key=f"lambda-{os.getpid()}", Body=b"")
     time.sleep(600)
 """
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def listening(endpoint: str) -> bool:
@@ -58,7 +50,7 @@ def busy(account: Account, dockerfile: Path) -> Iterator[tuple[LocalAws, list[in
         own.eventually(lambda: own.job(job_id)["status"] == "RUNNING")
         lines = own.eventually(lambda: _log(own, job_id))
         pids = [aws.pid, int(key["Key"].split("-")[1]), *map(int, lines[0].split()[1:])]
-        assert all(map(alive, pids))
+        assert all(map(own.alive, pids))
         yield aws, pids
 
 
@@ -69,28 +61,27 @@ def _log(account: Account, job_id: str) -> list[str]:
         return []
 
 
-def assert_gone(aws: LocalAws, pids: list[int]) -> None:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and (any(map(alive, pids)) or listening(aws.endpoint)):
-        time.sleep(0.05)
-    assert not [pid for pid in pids if alive(pid)]
-    assert not listening(aws.endpoint)
+def assert_gone(account: Account, endpoint: str, pids: list[int]) -> None:
+    account.eventually(lambda: not any(map(account.alive, pids)), 10)
+    account.eventually(lambda: not listening(endpoint), 10)
 
 
-def test_the_end_of_standard_input_ends_everything(busy: tuple[LocalAws, list[int]]) -> None:
+def test_the_end_of_standard_input_ends_everything(
+    account: Account, busy: tuple[LocalAws, list[int]]
+) -> None:
     aws, pids = busy
     aws.close()
-    assert_gone(aws, pids)
+    assert_gone(account, aws.endpoint, pids)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_a_signal_ends_everything(busy: tuple[LocalAws, list[int]], number: int) -> None:
+def test_a_signal_ends_everything(account: Account, busy: tuple[LocalAws, list[int]], number: int) -> None:
     aws, pids = busy
     os.kill(aws.pid, number)
-    assert_gone(aws, pids)
+    assert_gone(account, aws.endpoint, pids)
 
 
-def test_killing_the_caller_ends_everything(tmp_path: Path) -> None:
+def test_killing_the_caller_ends_everything(account: Account, tmp_path: Path) -> None:
     script = (
         "import sys, time\nfrom local_aws.process import LocalAws\n"
         "with LocalAws() as aws:\n    print(aws.endpoint, aws.pid, flush=True)\n    time.sleep(600)\n"
@@ -103,9 +94,7 @@ def test_killing_the_caller_ends_everything(tmp_path: Path) -> None:
         endpoint, pid = caller.stdout.readline().split()
         assert listening(endpoint)
         caller.kill()
-    aws = LocalAws()
-    aws.endpoint = endpoint
-    assert_gone(aws, [int(pid)])
+    assert_gone(account, endpoint, [int(pid)])
 
 
 def test_the_interrupt_key_reaches_the_caller_but_not_the_server(account: Account) -> None:
