@@ -14,6 +14,8 @@ ENV  ?= dev
 # The demo's random seed and number of images (1797 is all of them).
 SEED ?= 1
 SIZE ?= 1797
+# Test processes; each file stays in one, and the end-to-end files wait more than they compute.
+TEST_WORKERS ?= 2
 
 .PHONY: help
 help: ## Explain every target (this list)
@@ -52,7 +54,7 @@ demo: setup build ## Run a whole campaign on the embedded AWS: make demo [SEED=1
 
 .PHONY: test
 test: setup build lint typecheck ## Check style and types, and run every test (needs no AWS account)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --quiet --numprocesses $(TEST_WORKERS) --dist loadfile
 
 .PHONY: lint
 lint: setup ## Check the Python style

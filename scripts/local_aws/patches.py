@@ -76,6 +76,21 @@ def replace(owner: Any, name: str, replacement: Any) -> Any:
     return original
 
 
+def add(owner: type, name: str, attribute: Any) -> None:
+    """Give a class an attribute that it lacks.
+
+    Raises
+    ------
+    MotoChanged
+        If the class has it by now.
+    """
+    label = f"{owner.__module__}.{owner.__qualname__}"
+    if hasattr(owner, name):
+        raise MotoChanged(f"{label}.{name} exists in moto {version('moto')}: local_aws need not add it.")
+    setattr(owner, name, attribute)
+    applied.append(Patch(label, name, None, attribute))
+
+
 def method(owner: type, name: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Replace a method of a class by the decorated function, which finds the former one as ``.original``."""
 

@@ -10,7 +10,7 @@ from typing import Any
 import moto.s3.notifications
 from moto.core.responses import ActionResult
 from moto.iam.access_control import PermissionResult
-from moto.s3.models import FakeBucket, FakeKey, S3Backend, s3_backends
+from moto.s3.models import FakeBucket, FakeDeleteMarker, FakeKey, S3Backend, s3_backends
 from moto.s3.notifications import S3NotificationEvent
 from moto.s3.responses import S3Response
 from moto.s3.utils import metadata_from_headers
@@ -63,6 +63,9 @@ def install() -> None:
     def bucket_response(self: S3Response, request: Any, full_url: str, headers: Any) -> Any:
         with _one_at_a_time:
             return bucket_response.original(self, request, full_url, headers)
+
+    # moto lets go of the content of whatever is deleted, and a delete marker, which has none, cannot do that.
+    patches.add(FakeDeleteMarker, "dispose", lambda _self, garbage=False: None)
 
     @patches.method(FakeBucket)
     def get_permission(self: FakeBucket, action: str, resource: str) -> Any:

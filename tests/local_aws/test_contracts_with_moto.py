@@ -35,6 +35,7 @@ EXPECTED = {
     "moto.core.responses.method_names_from_class",
     "moto.events.models.Rule.send_to_targets",
     "moto.s3.models.FakeBucket.get_permission",
+    "moto.s3.models.FakeDeleteMarker.dispose",
     "moto.s3.notifications.send_event",
     "moto.s3.responses.S3Response.bucket_response",
     "moto.s3.responses.S3Response.get_bucket_notification",
@@ -90,6 +91,14 @@ def test_an_internal_that_is_gone_is_noticed() -> None:
     owner = types.ModuleType("moto.example")
     with pytest.raises(patches.MotoChanged, match=r"moto\.example\.run is gone from moto"):
         patches.replace(owner, "run", lambda: None)
+
+
+def test_an_attribute_that_moto_has_by_now_is_noticed() -> None:
+    class Grown:
+        def run(self) -> None: ...
+
+    with pytest.raises(patches.MotoChanged, match=r"run exists in moto"):
+        patches.add(Grown, "run", lambda _self: None)
 
 
 def test_an_internal_with_other_parameters_is_noticed() -> None:

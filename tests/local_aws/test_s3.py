@@ -121,6 +121,19 @@ def test_previous_versions_are_kept(account: Account) -> None:
     assert {version["VersionId"]: version["IsLatest"] for version in versions} == {first: False, second: True}
 
 
+def test_a_versioned_bucket_is_emptied_of_versions_and_delete_markers(account: Account) -> None:
+    s3, bucket = account.client("s3"), account.bucket()
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    s3.delete_object(Bucket=bucket, Key="k")
+    listed = s3.list_object_versions(Bucket=bucket)
+    left = [*listed["Versions"], *listed["DeleteMarkers"]]
+    assert len(left) == 2
+    objects = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in left]
+    assert "Errors" not in s3.delete_objects(Bucket=bucket, Delete={"Objects": objects})
+    s3.delete_bucket(Bucket=bucket)
+
+
 def test_a_bucket_policy_that_denies_plain_http_does_not_lock_everybody_out(account: Account) -> None:
     s3, bucket = account.client("s3"), account.bucket()
     statement = {

@@ -12,6 +12,7 @@ from truthloop.layout import CampaignLayout
 from truthloop.manifest import merge_into, read_master, row_id
 from truthloop.prepare import prepare
 from truthloop.request import parse_request
+from truthloop.s3 import S3Gateway
 from truthloop.splits import Splits
 from unit.core.kit import DATA_BUCKET, EXECUTION_ARN, WORKTEAM_ARN, image_row, request_document
 
@@ -112,6 +113,20 @@ def test_a_decision_is_made_once(world):
     entries = world.ledger_entries()
     assert run(world, 0, NOW + timedelta(days=1)) == first
     assert world.ledger_entries() == entries
+
+
+def test_of_two_decisions_made_at_once_the_first_holds_for_both(world):
+    begin(world)
+    complete(world, 0)
+
+    class Outrun(S3Gateway):
+        def write_json_once(self, uri, document):
+            run(world, 0)
+            return super().write_json_once(uri, document)
+
+    second = decide(Outrun(world.client), world.ledger, LAYOUT, 0, NOW + timedelta(days=1))
+    assert second == world.s3.read_json(LAYOUT.decision(0))
+    assert second["at"] == NOW.isoformat()
 
 
 def test_a_decision_that_was_not_booked_is_booked_by_the_repetition(world):
