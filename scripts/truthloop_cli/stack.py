@@ -133,9 +133,9 @@ class Stack:
             nonlocal done, total
             with contextlib.suppress(ValueError):
                 event = json.loads(line)
-                if event.get("type") == "planned_change" and event["change"]["action"] != "noop":
+                # Data sources are planned and "applied" too, by being read.
+                if event.get("type") == "planned_change" and event["change"]["action"] not in ("noop", "read"):
                     total += 1
-                # Data sources are "applied" too, by being read.
                 if event.get("type") == "apply_complete" and event["hook"]["action"] != "read":
                     done += 1
                     if progress:

@@ -201,6 +201,8 @@ def test_an_apply_reports_resources_as_they_finish(tmp_path: Path, monkeypatch: 
     events = [
         {"type": "planned_change", "change": {"action": "create"}},
         {"type": "planned_change", "change": {"action": "create"}},
+        {"type": "planned_change", "change": {"action": "read"}},
+        {"type": "planned_change", "change": {"action": "noop"}},
         {"type": "apply_complete", "hook": {"action": "read"}},
         {"type": "apply_complete", "hook": {"action": "create"}},
         {"type": "apply_complete", "hook": {"action": "create"}},

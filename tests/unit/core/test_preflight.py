@@ -264,6 +264,34 @@ def test_sizes_that_cannot_work_are_named(world, rows, changes, path, says):
     assert says in "\n".join(found)
 
 
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ({"splits": {"test_fraction": "x"}}, "splits.test_fraction"),
+        ({"splits": {"validation_fraction": 2}}, "splits.validation_fraction"),
+        ({"seed": "x"}, "seed"),
+        ({"label_attribute": "a_b"}, "label_attribute"),
+        ({"selection": {"seed_size": 0}}, "selection.seed_size"),
+        ({"stop": {"max_rounds": 0}}, "stop.max_rounds"),
+        ({"labeling": {"workers_per_object": 0}}, "labeling.workers_per_object"),
+        ({"prices": []}, "prices"),
+        ({"label_categories": "ab"}, "label_categories"),
+        ({"task_type": "x"}, "task_type"),
+    ],
+)
+def test_what_a_wrong_key_leaves_unknown_is_not_made_up(world, changes, path):
+    supply(world)
+    assert [at for at, _ in refusals(world, **changes)] == [path]
+
+
+def test_the_seed_set_that_is_missing_is_told_beside_the_labels_that_are_there(world):
+    supply(world, 40)
+    world.put_manifest([image_row(number, **({"label": 0} if number < 3 else {})) for number in range(40)])
+    splits = {"test_fraction": 0.02, "validation_fraction": 0}
+    text = only_refusal(world, label_categories=list("abcdef"), selection={"seed_size": 1}, splits=splits)
+    assert "1, beside 3 labelled rows outside the splits; allowed: at least 3" in text
+
+
 def test_a_manifest_without_a_row_to_label_is_refused(world):
     supply(world, 20, label=1)
     assert "no unlabelled one outside the splits" in only_refusal(world)
