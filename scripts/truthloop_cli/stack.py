@@ -133,14 +133,15 @@ class Stack:
             nonlocal done, total
             with contextlib.suppress(ValueError):
                 event = json.loads(line)
+                kind = event.get("type")
                 # Data sources are planned and "applied" too, by being read.
-                if event.get("type") == "planned_change" and event["change"]["action"] not in ("noop", "read"):
+                if kind == "planned_change" and event["change"]["action"] not in ("noop", "read"):
                     total += 1
-                if event.get("type") == "apply_complete" and event["hook"]["action"] != "read":
+                if kind == "apply_complete" and event["hook"]["action"] != "read":
                     done += 1
                     if progress:
                         progress(done, total)
-                if event.get("type") == "diagnostic" and event["diagnostic"]["severity"] == "error":
+                if kind == "diagnostic" and event["diagnostic"]["severity"] == "error":
                     diagnostic = event["diagnostic"]
                     errors.append(f"{diagnostic['summary']}: {diagnostic.get('detail', '')}".strip())
 
