@@ -67,3 +67,9 @@ def test_the_layer_carries_the_powertools_that_the_tests_run_with() -> None:
     pinned = dict(line.split("==") for line in build_lambdas.REQUIREMENTS.read_text().split() if "==" in line)
     powertools = pytest.importorskip("aws_lambda_powertools.shared.version")
     assert pinned["aws-lambda-powertools"] == powertools.VERSION
+
+
+def test_the_readme_lists_every_function() -> None:
+    readme = (build_lambdas.LAMBDAS / "README.md").read_text()
+    listed = [line.split("`")[1] for line in readme.splitlines() if line.startswith("| `")]
+    assert sorted(listed) == build_lambdas.function_names()
