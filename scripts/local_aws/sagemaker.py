@@ -37,7 +37,7 @@ from labeling_engine import (
     VirtualClock,
     simulate,
 )
-from local_aws import calls, patches, s3, settings
+from local_aws import calls, patches, s3, settings, training_jobs
 
 # An account has one private workforce per region, which exists before anything is deployed.
 WORKFORCE = "default"
@@ -671,6 +671,20 @@ class LocalSageMakerResponse(SageMakerResponse):
             tags.pop(key, None)
         return EmptyResult()
 
+    def create_training_job(self) -> ActionResult:
+        answer = super().create_training_job()
+        training_jobs.start(self._training_job(), self._get_param("Environment"))
+        return answer
+
+    def stop_training_job(self) -> EmptyResult:
+        training_jobs.stop(self._training_job())
+        return EmptyResult()
+
+    def _training_job(self) -> Any:
+        name = self._get_param("TrainingJobName")
+        self.sagemaker_backend.describe_training_job(name)
+        return self.sagemaker_backend.training_jobs[name]
+
     def _request(self) -> dict[str, Any]:
         """Return the request's members; raise a ValidationException for all that break the API model."""
         shape = get_service_model("sagemaker").operation_model(self._get_action()).input_shape
@@ -807,6 +821,7 @@ def _read_object(account_id: str, uri: str) -> bytes:
 
 def reset() -> None:
     """Forget all jobs, work teams and workforces; the annotators stay."""
+    training_jobs.reset()
     for backend in _all_backends():
         backend.reset()
 

@@ -33,6 +33,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name.failure_event imp
     FailureEvent,
     FailureEventException,
 )
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import EvalTimeoutError
 from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import state_task_factory
@@ -200,7 +201,9 @@ class SageMakerTask(callback_module.StateTaskServiceCallback):
         )
         return FailureEvent(
             env=env,
-            error_name=CustomErrorName(error),
+            error_name=(
+                StatesErrorName.from_name(error) if error.startswith("States.") else CustomErrorName(error)
+            ),
             event_type=HistoryEventType.TaskFailed,
             event_details=EventDetails(taskFailedEventDetails=details),
         )

@@ -40,6 +40,16 @@ elif verb == "sleep":
     grandchild = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({arguments[0]})"])
     print("sleeping", os.getpid(), grandchild.pid, flush=True)
     time.sleep(float(arguments[0]))
+elif verb == "train":
+    from pathlib import Path
+    base = Path(os.environ["SAGEMAKER_BASE_DIR"])
+    parameters = json.loads((base / "input/config/hyperparameters.json").read_text())
+    time.sleep(float(parameters.get("seconds", 0)))
+    if "failure" in parameters:
+        (base / "output/failure").write_text(parameters["failure"])
+        sys.exit(1)
+    numbers = [int(path.read_text()) for path in sorted((base / "input/data/train").rglob("*.txt"))]
+    (base / "model/sum.json").write_text(json.dumps({"sum": sum(numbers), "unit": os.environ["UNIT"]}))
 elif verb == "put":
     import boto3
     boto3.client("s3").put_object(Bucket=arguments[0], Key=arguments[1], Body=b"from batch")
