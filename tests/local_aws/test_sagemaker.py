@@ -461,8 +461,13 @@ def test_every_pattern_of_the_operations_is_understood() -> None:
 
     model = get_service_model("sagemaker")
     ours = [name for name in vars(sagemaker.LocalSageMakerResponse) if not name.startswith("_")]
-    operations = [name for name in model.operation_names if _snake(name) in ours]
-    assert len(operations) == 20
+    operations = [
+        name
+        for name in model.operation_names
+        # moto reads the requests about training jobs.
+        if _snake(name) in ours and not name.endswith("TrainingJob")
+    ]
+    assert len(operations) == 18
     for operation in operations:
         for pattern in patterns(model.operation_model(operation).input_shape):
             compiled = sagemaker._pattern(pattern)
