@@ -40,7 +40,7 @@ elif verb == "sleep":
     grandchild = subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({arguments[0]})"])
     print("sleeping", os.getpid(), grandchild.pid, flush=True)
     time.sleep(float(arguments[0]))
-elif verb == "train":
+elif verb == "train" and "SAGEMAKER_BASE_DIR" in os.environ:
     from pathlib import Path
     base = Path(os.environ["SAGEMAKER_BASE_DIR"])
     parameters = json.loads((base / "input/config/hyperparameters.json").read_text())
