@@ -196,7 +196,8 @@ def _campaign(
     gateway = S3Gateway(clients.s3)
     console.print(
         f"[bold]4.[/] campaign {request['campaign']}: {settings.max_rounds} rounds, margin sampling "
-        "beside a random control of equal size; 5 simulated annotators, 3 per object"
+        f"beside a random control of equal size; {len(ANNOTATORS)} simulated annotators, "
+        f"{request['labeling']['workers_per_object']} per object"
     )
     arn = campaign.start(clients.stepfunctions, outputs["state_machine_arn"], request)
     ended = live.show(console, campaign.follow(clients.stepfunctions, gateway, arn, layout))
