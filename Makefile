@@ -9,8 +9,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# The environment that deploy, plan, destroy … work on: a terraform/envs/<ENV>.tfvars with its <ENV>.s3.tfbackend.
-ENV  ?= dev
+# What bootstrap, plan, deploy … work on: terraform/envs/<ENV>.tfvars with its <ENV>.s3.tfbackend. There is no default,
+# so that nothing is deployed or destroyed by a forgotten word.
+ENV  ?=
 # The demo's random seed and number of images (1797 is all of them).
 SEED ?= 1
 SIZE ?= 1797
@@ -71,6 +72,14 @@ format: setup ## Format Python and Terraform
 typecheck: setup ## Check the types of the shared package
 	@$(BIN)/mypy --no-error-summary
 
+.PHONY: scan
+scan: setup ## Scan Terraform, policies, dependencies and code: checkov, an IAM linter, pip-audit, bandit's rules
+	@$(BIN)/python scripts/scan.py
+
+.PHONY: rights
+rights: setup build ## Write terraform/RIGHTS.md anew: what each role may do, and what a campaign used of it
+	@TRUTHLOOP_WRITE_RIGHTS=1 $(BIN)/python -m pytest tests/end_to_end/test_campaign.py --quiet
+
 .PHONY: local-aws
 local-aws: setup ## Serve the embedded AWS on http://127.0.0.1:4566 until Ctrl-C
 	@$(BIN)/python -m local_aws --port 4566
@@ -81,57 +90,51 @@ local-aws: setup ## Serve the embedded AWS on http://127.0.0.1:4566 until Ctrl-C
 build: setup ## Build the Lambda packages and the layer into dist/
 	@$(BIN)/python scripts/build_lambdas.py
 
-IMAGE_TAG ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
-ENGINE    ?= $(firstword $(foreach engine,docker podman buildah,$(shell command -v $(engine) 2>/dev/null)))
+.PHONY: checksums
+checksums: build ## Print the SHA-256 of every package, as sha256sum does
+	@$(BIN)/python scripts/build_lambdas.py --checksums
 
 .PHONY: image
-image: ## Build the Batch image with docker, podman or buildah: make image [IMAGE_TAG=…]
-	@test -n "$(ENGINE)" || { echo "No container engine found: install docker, podman or buildah, or give ENGINE=/path/to/one." >&2; exit 1; }
-	$(ENGINE) build --platform linux/amd64 --tag truthloop:$(IMAGE_TAG) --file batch_image/Dockerfile .
+image: setup ## Build the Batch image with docker, podman or buildah: make image [IMAGE_TAG=…] [ENGINE=…]
+	@$(DEPLOYMENT) image
 
 .PHONY: image-push
-image-push: setup image ## Push the image to the account's ECR repository, unless its tag is there
-	@$(BIN)/python scripts/push_image.py --engine "$(ENGINE)" --tag "$(IMAGE_TAG)" \
-	  --repository "$$(terraform -chdir=terraform/bootstrap output -raw image_repository_url)"
+image-push: setup ## Push the image to an environment's ECR repository, unless its tag is there: make image-push ENV=dev
+	@$(DEPLOYMENT) image-push
 
 # ---- deploy ------------------------------------------------------------------------------------------------
 
-TF        := TF_DATA_DIR=$(CURDIR)/build/terraform/$(ENV) terraform -chdir=terraform
-# A local mirror of the provider, where there is one; otherwise Terraform asks the registry.
-TF_PLUGIN_DIR ?= $(shell $(BIN)/python -m truthloop_cli.terraform_tools)
-TF_PLUGIN = $(if $(TF_PLUGIN_DIR),-plugin-dir=$(TF_PLUGIN_DIR))
-
-.PHONY: check-env
-check-env:
-	@test -f terraform/envs/$(ENV).tfvars || { echo "There is no environment '$(ENV)': terraform/envs has $$(cd terraform/envs && ls *.tfvars | sed 's/\.tfvars//' | paste -sd' ')." >&2; exit 1; }
-	@test "$(ENV)" != prod || test "$(CONFIRM)" = prod || { echo "prod needs CONFIRM=prod." >&2; exit 1; }
+# The image's tag; the git revision where none is given. The container engine; the first that works.
+IMAGE_TAG ?=
+ENGINE    ?=
+DEPLOYMENT = $(BIN)/python -m truthloop_cli.deployment --env "$(ENV)" --confirm "$(CONFIRM)" --image-tag "$(IMAGE_TAG)" --engine "$(ENGINE)"
 
 .PHONY: bootstrap
-bootstrap: setup ## Once per account: state bucket and image repository: make bootstrap ACCOUNT=111122223333
-	@[[ "$(ACCOUNT)" =~ ^[0-9]{12}$$ ]] || { echo "Give the account's 12 digits: make bootstrap ACCOUNT=111122223333" >&2; exit 1; }
-	@terraform -chdir=terraform/bootstrap init -input=false $(TF_PLUGIN)
-	@terraform -chdir=terraform/bootstrap apply -var 'allowed_account_ids=["$(ACCOUNT)"]'
+bootstrap: setup ## Once per account: state bucket and image repository: make bootstrap ENV=dev
+	@$(DEPLOYMENT) bootstrap
 
 .PHONY: init
-init: setup check-env ## Prepare Terraform for an environment: make init ENV=dev
-	@$(TF) init -reconfigure -input=false $(TF_PLUGIN) -backend-config=envs/$(ENV).s3.tfbackend
+init: setup ## Prepare Terraform for an environment: make init ENV=dev
+	@$(DEPLOYMENT) init
 
 .PHONY: plan
-plan: init build ## Show what a deploy would change: make plan ENV=dev
-	@$(TF) plan -input=false -var-file=envs/$(ENV).tfvars -var image_tag=$(IMAGE_TAG) -out=$(CURDIR)/build/terraform/$(ENV).tfplan
+plan: setup ## Show what a deploy would change: make plan ENV=dev
+	@$(DEPLOYMENT) plan
 
 .PHONY: deploy
-deploy: plan ## Deploy an environment: make deploy ENV=dev
-	@$(TF) apply -input=false $(CURDIR)/build/terraform/$(ENV).tfplan
+deploy: setup ## Build, push the image, and deploy an environment: make deploy ENV=local|dev|staging|prod [CONFIRM=prod]
+	@$(DEPLOYMENT) deploy
 
 .PHONY: output
-output: init ## Print the outputs of an environment: make output ENV=dev
-	@$(TF) output
+output: setup ## Print the outputs of an environment: make output ENV=dev
+	@$(DEPLOYMENT) output
 
 .PHONY: destroy
-destroy: init ## Destroy an environment: make destroy ENV=dev
-	@$(TF) destroy -input=false -var-file=envs/$(ENV).tfvars -var image_tag=$(IMAGE_TAG)
+destroy: setup ## Destroy an environment: make destroy ENV=dev [CONFIRM=prod]
+	@$(DEPLOYMENT) destroy
 
 .PHONY: clean
-clean: ## Remove what was built (not the environment)
-	@rm -rf build dist
+clean: ## Remove what was built (not the environment, nor a running embedded AWS)
+	@rm -rf dist
+	@mkdir -p build
+	@find build -mindepth 1 -maxdepth 1 ! -name local-aws -exec rm -rf {} +

@@ -1,7 +1,8 @@
 """Builds the Lambda packages and their layer into dist/, with the same bytes on every machine.
 
 Entries are sorted, stored uncompressed (deflate's bytes differ between zlib builds), and carry a fixed
-date and mode. A package is written only when its bytes change, so Terraform sees only true changes.
+date and mode. The layer is unpacked from the wheels whose hashes lambdas/requirements.txt pins. A package is
+written only when its bytes change, so Terraform sees only true changes.
 """
 
 from __future__ import annotations
@@ -9,25 +10,38 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LAMBDAS = ROOT / "lambdas"
 SHARED = LAMBDAS / "shared"
 REQUIREMENTS = LAMBDAS / "requirements.txt"
+#: Downloaded wheels, found again by their hashes.
+WHEELS = ROOT / "build" / "wheels"
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 FILE_MODE = 0o100644 << 16
 LAMBDA_PYTHON = "3.12"
 LAMBDA_PLATFORM = "manylinux2014_x86_64"
-SKIPPED_DIRECTORIES = {"__pycache__", "bin"}
-# What pip writes about its own run: the time and the machine, nothing that the code needs.
-SKIPPED_FILES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
+SKIPPED_DIRECTORIES = {"__pycache__"}
+SKIPPED_SUFFIXES = {".pyc", ".orig", ".rej"}
+_REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+)(?P<hashes>(\s+--hash=sha256:[0-9a-f]{64})+)")
+# Of a wheel's <name>.data, what belongs beside its modules; the rest is for the machine that installs it.
+_WHEEL_DATA = re.compile(r"[^/]+\.data/(?P<scheme>[^/]+)/(?P<rest>.+)")
+_WHEEL_LIBRARIES = {"purelib", "platlib"}
+
+
+class BuildError(Exception):
+    """A package cannot be built; the message says what to do."""
+
+
+# ---- archives ----------------------------------------------------------------------------------------------
 
 
 def function_names(lambdas: Path = LAMBDAS) -> list[str]:
@@ -35,29 +49,46 @@ def function_names(lambdas: Path = LAMBDAS) -> list[str]:
     return sorted(path.parent.name for path in lambdas.glob("*/handler.py"))
 
 
-def files_below(folder: Path, prefix: str = "") -> list[tuple[str, Path]]:
-    """Return (archive name, path) of every file below a folder that belongs into a package."""
-    return [
-        (prefix + path.relative_to(folder).as_posix(), path)
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Return the contents of a folder's files by archive name, without what a machine leaves behind."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file()
-        and path.suffix != ".pyc"
-        and path.name not in SKIPPED_FILES
-        and not SKIPPED_DIRECTORIES.intersection(path.relative_to(folder).parts)
-        and not any(part.endswith(".egg-info") for part in path.relative_to(folder).parts)
-    ]
+        if path.is_file() and _belongs(path.relative_to(folder))
+    }
 
 
-def zip_bytes(entries: Iterable[tuple[str, Path]]) -> bytes:
-    """Return a zip archive of (archive name, path) entries whose bytes depend on names and contents alone."""
+def _belongs(path: Path) -> bool:
+    return not (
+        path.suffix in SKIPPED_SUFFIXES
+        or path.name.endswith("~")
+        or SKIPPED_DIRECTORIES.intersection(path.parts)
+        # Caches and what editors and operating systems hide.
+        or any(part.startswith(".") or part.endswith(".egg-info") for part in path.parts)
+    )
+
+
+def merged(*parts: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the entries of all parts, none of which may be in two."""
+    entries: dict[str, bytes] = {}
+    for part in parts:
+        twice = sorted(entries.keys() & part.keys())
+        if twice:
+            raise BuildError(f"{twice[0]} would be twice in a package: rename one of the two files.")
+        entries |= part
+    return entries
+
+
+def zip_bytes(entries: Mapping[str, bytes]) -> bytes:
+    """Return a zip archive of contents by name whose bytes depend on nothing else."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, path in sorted(entries):
+        for name in sorted(entries):
             info = zipfile.ZipInfo(name, ZIP_DATE)
             info.external_attr = FILE_MODE
             # Fixed, because the default records the system that ran the build.
             info.create_system = 3
-            archive.writestr(info, path.read_bytes())
+            archive.writestr(info, entries[name])
     return buffer.getvalue()
 
 
@@ -72,32 +103,102 @@ def write_if_changed(target: Path, content: bytes) -> bool:
     return True
 
 
+# ---- wheels ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One pinned wheel of the layer."""
+
+    name: str
+    version: str
+    hashes: frozenset[str]
+
+
+def pinned(text: str) -> list[Requirement]:
+    """Return what a requirements file pins, every line by version and hash."""
+    lines = re.sub(r"\\\n", " ", text).splitlines()
+    found = []
+    for line in lines:
+        line = line.partition(" #")[0].strip()
+        if not line or line.startswith("#"):
+            continue
+        match = _REQUIREMENT.fullmatch(line)
+        if not match:
+            raise BuildError(
+                f"lambdas/requirements.txt has the line {line!r}; allowed: <name>==<version> "
+                "--hash=sha256:<64 digits>, as `pip hash <wheel>` prints it."
+            )
+        hashes = frozenset(part.removeprefix("--hash=sha256:") for part in match["hashes"].split())
+        found.append(Requirement(match["name"], match["version"], hashes))
+    if not found:
+        raise BuildError("lambdas/requirements.txt pins nothing, so that there is no layer to build.")
+    return found
+
+
+def wheels(requirements: Path, cache: Path) -> list[Path]:
+    """Return the wheels that a requirements file pins, downloaded unless the cache has them."""
+    wanted = pinned(requirements.read_text(encoding="utf-8"))
+    if _missing(wanted, cache):
+        _download(requirements, cache)
+    missing = _missing(wanted, cache)
+    if missing:
+        raise BuildError(
+            f"pip downloaded no wheel of {missing[0].name} {missing[0].version} that has the hash in "
+            "lambdas/requirements.txt."
+        )
+    there = _by_hash(cache)
+    return [next(there[digest] for digest in one.hashes if digest in there) for one in wanted]
+
+
+def _missing(wanted: Iterable[Requirement], cache: Path) -> list[Requirement]:
+    there = _by_hash(cache).keys()
+    return [one for one in wanted if not one.hashes & there]
+
+
+def _by_hash(cache: Path) -> dict[str, Path]:
+    return {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in cache.glob("*.whl")}
+
+
+def _download(requirements: Path, cache: Path) -> None:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--require-hashes", "--no-deps", "--only-binary=:all:", "--platform", LAMBDA_PLATFORM]
+    command += ["--python-version", LAMBDA_PYTHON, "--dest", str(cache), "--requirement", str(requirements)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise BuildError(
+            "The layer could not be built: pip could not fetch what lambdas/requirements.txt pins.\n"
+            f"Check that PyPI is reachable, then run `make build` again.\n{result.stderr.strip()}"
+        )
+
+
+def wheel_files(wheel: Path) -> dict[str, bytes]:
+    """Return what a wheel puts beside other modules, by its path there."""
+    entries = {}
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            data = _WHEEL_DATA.fullmatch(name)
+            # RECORD lists what an installation has, which this is not.
+            if name.endswith(("/", ".dist-info/RECORD")) or (data and data["scheme"] not in _WHEEL_LIBRARIES):
+                continue
+            entries[data["rest"] if data else name] = archive.read(name)
+    return entries
+
+
+# ---- the packages ------------------------------------------------------------------------------------------
+
+
 def build_function(name: str, dist: Path) -> bool:
     """Build dist/lambdas/<name>.zip: the function's folder and the shared package."""
-    entries = files_below(LAMBDAS / name) + files_below(SHARED)
+    entries = merged(files_below(LAMBDAS / name), files_below(SHARED))
     return write_if_changed(dist / "lambdas" / f"{name}.zip", zip_bytes(entries))
 
 
 def build_layer(dist: Path) -> bool:
-    """Build dist/layers/powertools.zip from the pinned requirements, unless it is there for them."""
-    target = dist / "layers" / "powertools.zip"
-    stamp = target.with_suffix(".requirements")
-    digest = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()
-    if target.exists() and stamp.exists() and stamp.read_text() == digest:
-        return False
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        command += ["--no-compile", "--no-deps", "--only-binary=:all:", "--platform", LAMBDA_PLATFORM]
-        command += ["--python-version", LAMBDA_PYTHON, "--target", folder, "--requirement", str(REQUIREMENTS)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-        if result.returncode:
-            sys.exit(
-                f"The layer could not be built: pip could not fetch {REQUIREMENTS.relative_to(ROOT)}.\n"
-                f"Check that PyPI is reachable, then run `make build` again.\n{result.stderr}"
-            )
-        written = write_if_changed(target, zip_bytes(files_below(Path(folder), prefix="python/")))
-    stamp.write_text(digest)
-    return written
+    """Build dist/layers/powertools.zip from the pinned wheels."""
+    entries = merged(*(wheel_files(wheel) for wheel in wheels(REQUIREMENTS, WHEELS)))
+    content = zip_bytes({f"python/{name}": entry for name, entry in entries.items()})
+    return write_if_changed(dist / "layers" / "powertools.zip", content)
 
 
 def remove_stale(names: Iterable[str], dist: Path) -> None:
@@ -108,25 +209,41 @@ def remove_stale(names: Iterable[str], dist: Path) -> None:
             package.unlink()
 
 
+def checksums(dist: Path) -> list[str]:
+    """Return one line per package, as sha256sum prints and checks them."""
+    packages = sorted(path for path in dist.glob("*/*.zip"))
+    return [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(dist.parent).as_posix()}"
+        for path in packages
+    ]
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dist", type=Path, default=ROOT / "dist", help="where to build (default: dist)")
     parser.add_argument("--clean", action="store_true", help="build everything anew")
+    parser.add_argument("--checksums", action="store_true", help="print the SHA-256 of every package")
     arguments = parser.parse_args(argv)
+    dist = arguments.dist.resolve()
     if arguments.clean:
-        shutil.rmtree(arguments.dist, ignore_errors=True)
+        shutil.rmtree(dist, ignore_errors=True)
     names = function_names()
     if not names:
         sys.exit(f"No function found: {LAMBDAS} holds no folder with a handler.py.")
-    written = [name for name in names if build_function(name, arguments.dist)]
-    written += ["powertools layer"] if build_layer(arguments.dist) else []
-    remove_stale(names, arguments.dist)
+    try:
+        written = [name for name in names if build_function(name, dist)]
+        written += ["powertools layer"] if build_layer(dist) else []
+    except BuildError as error:
+        sys.exit(str(error))
+    remove_stale(names, dist)
     print(
         f"build: {len(names)} functions and 1 layer, {len(written)} written"
         + (f" ({', '.join(written)})" if written else "")
     )
+    if arguments.checksums:
+        print("\n".join(checksums(dist)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ locals {
       asynchronous    = false
       policy_json     = data.aws_iam_policy_document.preflight.json
       environment = {
-        DATA_BUCKET  = local.names.data_bucket
+        DATA_BUCKET  = local.data_bucket_name
         WORKTEAM_ARN = local.arns.workteam
       }
     }
@@ -21,7 +21,7 @@ locals {
       asynchronous    = false
       policy_json     = data.aws_iam_policy_document.prepare.json
       environment = {
-        DATA_BUCKET  = local.names.data_bucket
+        DATA_BUCKET  = local.data_bucket_name
         LEDGER_TABLE = local.names.ledger_table
         WORKTEAM_ARN = local.arns.workteam
       }
@@ -34,7 +34,7 @@ locals {
       asynchronous    = false
       policy_json     = data.aws_iam_policy_document.create_labeling_job.json
       environment = {
-        DATA_BUCKET                  = local.names.data_bucket
+        DATA_BUCKET                  = local.data_bucket_name
         JOBS_TABLE                   = local.names.jobs_table
         LABELING_ROLE_ARN            = local.arns.labeling_role
         POST_ANNOTATION_FUNCTION_ARN = local.function_arns.post_annotation
@@ -82,7 +82,7 @@ locals {
       asynchronous    = false
       policy_json     = data.aws_iam_policy_document.post_annotation.json
       environment = {
-        DATA_BUCKET = local.names.data_bucket
+        DATA_BUCKET = local.data_bucket_name
         JOBS_TABLE  = local.names.jobs_table
       }
     }
@@ -94,7 +94,7 @@ locals {
       asynchronous    = false
       policy_json     = data.aws_iam_policy_document.merge_labels.json
       environment = {
-        DATA_BUCKET = local.names.data_bucket
+        DATA_BUCKET = local.data_bucket_name
         JOBS_TABLE  = local.names.jobs_table
       }
     }
@@ -106,7 +106,7 @@ locals {
       asynchronous    = false
       policy_json     = data.aws_iam_policy_document.decide.json
       environment = {
-        DATA_BUCKET  = local.names.data_bucket
+        DATA_BUCKET  = local.data_bucket_name
         LEDGER_TABLE = local.names.ledger_table
       }
     }

@@ -6,7 +6,7 @@
 data "aws_iam_policy_document" "read_inputs" {
   statement {
     sid       = "ReadInputs"
-    actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+    actions   = ["s3:GetObject"]
     resources = [for arn in local.arns.input_buckets : "${arn}/*"]
   }
 
@@ -15,6 +15,15 @@ data "aws_iam_policy_document" "read_inputs" {
     # Without it S3 answers 403 for an object that doesn't exist, as for one that may not be read.
     actions   = ["s3:ListBucket"]
     resources = local.arns.input_buckets
+  }
+}
+
+# A row may name the version of its object.
+data "aws_iam_policy_document" "read_input_versions" {
+  statement {
+    sid       = "ReadInputVersions"
+    actions   = ["s3:GetObjectVersion"]
+    resources = [for arn in local.arns.input_buckets : "${arn}/*"]
   }
 }
 
@@ -39,6 +48,7 @@ data "aws_iam_policy_document" "read_campaigns" {
 data "aws_iam_policy_document" "preflight" {
   source_policy_documents = [
     data.aws_iam_policy_document.read_inputs.json,
+    data.aws_iam_policy_document.read_input_versions.json,
     data.aws_iam_policy_document.read_campaigns.json,
   ]
 
@@ -253,7 +263,10 @@ data "aws_iam_policy_document" "post_annotation" {
 # ---- Ground Truth, the Batch program, the state machine -------------------------------------------------------------
 
 data "aws_iam_policy_document" "labeling" {
-  source_policy_documents = [data.aws_iam_policy_document.read_inputs.json]
+  source_policy_documents = [
+    data.aws_iam_policy_document.read_inputs.json,
+    data.aws_iam_policy_document.read_input_versions.json,
+  ]
 
   statement {
     sid       = "ReadSelectionAndTemplate"
@@ -302,6 +315,7 @@ data "aws_iam_policy_document" "labeling" {
 data "aws_iam_policy_document" "batch_job" {
   source_policy_documents = [
     data.aws_iam_policy_document.read_inputs.json,
+    data.aws_iam_policy_document.read_input_versions.json,
     data.aws_iam_policy_document.read_campaigns.json,
   ]
 
@@ -333,7 +347,7 @@ data "aws_iam_policy_document" "active_learning_loop" {
   statement {
     sid     = "SubmitJobs"
     actions = ["batch:SubmitJob"]
-    # Batch checks the definition with and without its revision.
+    # The machine names the definition without its revision; AWS does not say in which of the two forms Batch checks it.
     resources = [local.arns.job_queue, local.arns.job_definition, "${local.arns.job_definition}:*"]
   }
 

@@ -3,11 +3,15 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 # Every name is made here, and every ARN that one part of the stack needs of another is made from its name. So no part
-# waits for another one only to learn its ARN, and nothing is circular.
+# waits for another one only to learn its ARN, and nothing is circular. What exists already (var.existing) takes the place
+# of what the stack would make.
 locals {
   account_id = data.aws_caller_identity.current.account_id
   partition  = data.aws_partition.current.partition
   dns_suffix = data.aws_partition.current.dns_suffix
+
+  # The functions' metrics of one stack don't mix with another's.
+  metrics_namespace = "Truthloop/${var.name_prefix}"
 
   names = {
     data_bucket       = "${var.name_prefix}-data-${local.account_id}"
@@ -22,21 +26,36 @@ locals {
   }
 
   arns = {
-    data_bucket    = "arn:${local.partition}:s3:::${local.names.data_bucket}"
+    data_bucket    = "arn:${local.partition}:s3:::${local.data_bucket_name}"
     executions     = "arn:${local.partition}:states:${var.aws_region}:${local.account_id}:execution:${local.names.state_machine}:*"
-    image          = "arn:${local.partition}:ecr:${var.aws_region}:${local.account_id}:repository/${var.image_repository_name}"
+    image          = coalesce(var.existing.image_repository_arn, "arn:${local.partition}:ecr:${var.aws_region}:${local.account_id}:repository/${var.image_repository_name}")
     input_buckets  = [for bucket in var.input_buckets : "arn:${local.partition}:s3:::${bucket}"]
     job_definition = "arn:${local.partition}:batch:${var.aws_region}:${local.account_id}:job-definition/${var.name_prefix}-program"
-    job_queue      = "arn:${local.partition}:batch:${var.aws_region}:${local.account_id}:job-queue/${var.name_prefix}-jobs"
+    job_queue      = coalesce(var.existing.job_queue_arn, "arn:${local.partition}:batch:${var.aws_region}:${local.account_id}:job-queue/${var.name_prefix}-jobs")
     jobs_table     = "arn:${local.partition}:dynamodb:${var.aws_region}:${local.account_id}:table/${local.names.jobs_table}"
     labeling_jobs  = "arn:${local.partition}:sagemaker:${var.aws_region}:${local.account_id}:labeling-job/*"
     labeling_role  = "arn:${local.partition}:iam::${local.account_id}:role/${local.names.labeling_role}"
     ledger_table   = "arn:${local.partition}:dynamodb:${var.aws_region}:${local.account_id}:table/${local.names.ledger_table}"
     notifications  = "arn:${local.partition}:sns:${var.aws_region}:${local.account_id}:${local.names.notifications}"
     state_machine  = "arn:${local.partition}:states:${var.aws_region}:${local.account_id}:stateMachine:${local.names.state_machine}"
-    workteam       = "arn:${local.partition}:sagemaker:${var.aws_region}:${local.account_id}:workteam/private-crowd/${local.names.workteam}"
+    workteam       = coalesce(var.existing.workteam_arn, "arn:${local.partition}:sagemaker:${var.aws_region}:${local.account_id}:workteam/private-crowd/${local.names.workteam}")
     workteams      = "arn:${local.partition}:sagemaker:${var.aws_region}:${local.account_id}:workteam/private-crowd/*"
   }
+
+  data_bucket_name = coalesce(var.existing.data_bucket_name, local.names.data_bucket)
+  # A queue's name is the end of its ARN.
+  dead_letter_queue_name = try(split(":", var.existing.dead_letter_queue_arn)[5], local.names.dead_letter_queue)
+
+  # These two come from the modules, so that what uses them waits for them.
+  dead_letter_queue_arn = var.existing.dead_letter_queue_arn == null ? module.dead_letter_queue[0].queue_arn : var.existing.dead_letter_queue_arn
+  kms_key_arn           = var.create_kms_key ? module.kms_key[0].key_arn : var.kms_key_arn
+
+  # Null leaves the choice to the module: what Fargate needs.
+  interface_endpoints = (
+    var.batch.compute_type == "EC2" || var.batch.compute_type == "SPOT"
+    ? ["ecr.api", "ecr.dkr", "ecs", "ecs-agent", "ecs-telemetry", "logs"]
+    : null
+  )
 
   # The functions that other parts of the stack refer to.
   function_arns = {
@@ -52,10 +71,16 @@ locals {
     ] : folder => "arn:${local.partition}:lambda:${var.aws_region}:${local.account_id}:function:${var.name_prefix}-${replace(folder, "_", "-")}"
   }
 
-  image_repository_url = "${local.account_id}.dkr.ecr.${var.aws_region}.${local.dns_suffix}/${var.image_repository_name}"
+  # An ECR repository's address follows from its ARN: arn:<partition>:ecr:<region>:<account>:repository/<name>.
+  image_repository     = regex("^arn:[^:]+:ecr:(?P<region>[^:]+):(?P<account_id>[^:]+):repository/(?P<name>.+)$", local.arns.image)
+  image_repository_url = "${local.image_repository.account_id}.dkr.ecr.${local.image_repository.region}.${local.dns_suffix}/${local.image_repository.name}"
+
+  # Relative to this folder, so that they are also found when the stack is called as a module.
+  lambda_package_dir = coalesce(var.lambda_package_dir, "${path.module}/../dist/lambdas")
+  layer_package_path = coalesce(var.layer_package_path, "${path.module}/../dist/layers/powertools.zip")
+  ui_templates_dir   = "${path.module}/../ui_templates"
 
   # One template per folder of ui_templates; the folder's name is the task type.
-  ui_templates_dir = "${path.root}/../ui_templates"
   template_paths = {
     for path in fileset(local.ui_templates_dir, "*/template.liquid.html") : dirname(path) => "${local.ui_templates_dir}/${path}"
   }

@@ -1,10 +1,21 @@
+module "kms_key" {
+  source = "./modules/kms_key"
+  count  = var.create_kms_key ? 1 : 0
+
+  alias_name = var.name_prefix
+  account_id = local.account_id
+  aws_region = var.aws_region
+}
+
 module "storage" {
   source = "./modules/storage"
+  count  = var.existing.data_bucket_name == null ? 1 : 0
 
-  bucket_name          = local.names.data_bucket
-  cors_allowed_origins = var.cors_allowed_origins
-  force_destroy        = !var.protect_data
-  kms_key_arn          = var.kms_key_arn
+  bucket_name            = local.names.data_bucket
+  access_log_bucket_name = var.access_log_bucket_name
+  cors_allowed_origins   = var.cors_allowed_origins
+  force_destroy          = !var.protect_data
+  kms_key_arn            = local.kms_key_arn
 }
 
 # What happened in each campaign: its status, and per round the decision, the labels, the cost and the quality.
@@ -15,7 +26,7 @@ module "ledger_table" {
   hash_key                    = "campaign"
   range_key                   = "entry"
   deletion_protection_enabled = var.protect_data
-  kms_key_arn                 = var.kms_key_arn
+  kms_key_arn                 = local.kms_key_arn
 }
 
 # The labelling jobs, and the task token of the execution that waits for each of them.
@@ -25,7 +36,7 @@ module "jobs_table" {
   name                        = local.names.jobs_table
   hash_key                    = "job_name"
   deletion_protection_enabled = var.protect_data
-  kms_key_arn                 = var.kms_key_arn
+  kms_key_arn                 = local.kms_key_arn
 
   global_secondary_indexes = {
     by-state = { hash_key = "state", range_key = "created_at" }
@@ -39,16 +50,17 @@ module "notifications" {
   account_id  = local.account_id
   aws_region  = var.aws_region
   emails      = var.notification_emails
-  kms_key_arn = var.kms_key_arn
+  kms_key_arn = local.kms_key_arn
 }
 
 module "dead_letter_queue" {
   source = "./modules/dead_letter_queue"
+  count  = var.existing.dead_letter_queue_arn == null ? 1 : 0
 
   name        = local.names.dead_letter_queue
   account_id  = local.account_id
   aws_region  = var.aws_region
-  kms_key_arn = var.kms_key_arn
+  kms_key_arn = local.kms_key_arn
 }
 
 module "powertools_layer" {
@@ -56,7 +68,7 @@ module "powertools_layer" {
 
   layer_name   = local.names.powertools_layer
   description  = "Powertools for AWS Lambda, which the functions log and measure with."
-  package_path = "${path.root}/${var.layer_package_path}"
+  package_path = local.layer_package_path
 }
 
 module "function" {
@@ -66,25 +78,31 @@ module "function" {
   function_name            = "${var.name_prefix}-${replace(each.key, "_", "-")}"
   service_name             = each.key
   description              = each.value.description
-  package_path             = "${path.root}/${var.lambda_package_dir}/${each.key}.zip"
+  package_path             = "${local.lambda_package_dir}/${each.key}.zip"
   layer_arns               = [module.powertools_layer.layer_arn]
   policy_json              = each.value.policy_json
   environment              = each.value.environment
   timeout_seconds          = each.value.timeout_seconds
   memory_mb                = each.value.memory_mb
-  failure_queue            = each.value.asynchronous ? { arn = module.dead_letter_queue.queue_arn } : null
-  kms_key_arn              = var.kms_key_arn
+  failure_queue            = each.value.asynchronous ? { arn = local.dead_letter_queue_arn } : null
+  kms_key_arn              = local.kms_key_arn
   log_level                = var.log_level
+  metrics_namespace        = local.metrics_namespace
   log_retention_in_days    = var.log_retention_in_days
   permissions_boundary_arn = var.permissions_boundary_arn
 }
 
 module "network" {
   source = "./modules/network"
-  count  = var.network == null ? 1 : 0
+  count  = var.network == null && var.existing.job_queue_arn == null ? 1 : 0
 
-  name       = var.name_prefix
-  aws_region = var.aws_region
+  name                     = var.name_prefix
+  account_id               = local.account_id
+  aws_region               = var.aws_region
+  interface_endpoints      = local.interface_endpoints
+  kms_key_arn              = local.kms_key_arn
+  log_retention_in_days    = var.log_retention_in_days
+  permissions_boundary_arn = var.permissions_boundary_arn
 }
 
 module "batch" {
@@ -93,16 +111,19 @@ module "batch" {
   name_prefix              = var.name_prefix
   account_id               = local.account_id
   aws_region               = var.aws_region
-  vpc_id                   = var.network == null ? module.network[0].vpc_id : var.network.vpc_id
-  subnet_ids               = var.network == null ? module.network[0].subnet_ids : var.network.subnet_ids
+  vpc_id                   = var.network == null ? one(module.network[*].vpc_id) : var.network.vpc_id
+  subnet_ids               = var.network == null ? one(module.network[*].subnet_ids) : var.network.subnet_ids
+  job_queue_arn            = var.existing.job_queue_arn
   compute_type             = var.batch.compute_type
+  instance_types           = var.batch.instance_types
   max_vcpus                = var.batch.max_vcpus
   job                      = var.batch.job
+  root_volume              = var.batch.root_volume
   image                    = "${local.image_repository_url}:${var.image_tag}"
   image_repository_arn     = local.arns.image
   command                  = ["Ref::subcommand", "--campaign-uri", "Ref::campaign_uri", "--round", "Ref::round"]
   job_policy_json          = data.aws_iam_policy_document.batch_job.json
-  kms_key_arn              = var.kms_key_arn
+  kms_key_arn              = local.kms_key_arn
   log_retention_in_days    = var.log_retention_in_days
   permissions_boundary_arn = var.permissions_boundary_arn
 }
@@ -111,14 +132,14 @@ module "labeling" {
   source = "./modules/labeling"
 
   account_id               = local.account_id
-  bucket_name              = module.storage.bucket_name
+  bucket_name              = var.existing.data_bucket_name == null ? module.storage[0].bucket_name : var.existing.data_bucket_name
   role_name                = local.names.labeling_role
   policy_json              = data.aws_iam_policy_document.labeling.json
   template_paths           = local.template_paths
-  workforce                = var.workforce
+  workforce                = var.existing.workteam_arn == null ? var.workforce : null
   workteam_name            = local.names.workteam
   workteam_description     = "Labels what the campaigns of ${var.name_prefix} select."
-  kms_key_arn              = var.kms_key_arn
+  kms_key_arn              = local.kms_key_arn
   permissions_boundary_arn = var.permissions_boundary_arn
 }
 
@@ -129,7 +150,8 @@ module "active_learning_loop" {
   account_id               = local.account_id
   aws_region               = var.aws_region
   policy_json              = data.aws_iam_policy_document.active_learning_loop.json
-  kms_key_arn              = var.kms_key_arn
+  kms_key_arn              = local.kms_key_arn
+  log_execution_data       = var.log_execution_data
   log_retention_in_days    = var.log_retention_in_days
   permissions_boundary_arn = var.permissions_boundary_arn
 
@@ -154,7 +176,7 @@ module "labeling_job_state_change" {
   name                  = "${var.name_prefix}-labeling-job-state-change"
   description           = "A labelling job has ended: resume the execution that waits for it."
   function_arn          = module.function["release_labeling_job"].function_arn
-  dead_letter_queue_arn = module.dead_letter_queue.queue_arn
+  dead_letter_queue_arn = local.dead_letter_queue_arn
 
   event_pattern = jsonencode({
     source      = ["aws.sagemaker"]
@@ -170,5 +192,19 @@ module "reconcile_labeling_jobs" {
   description           = "Resume executions whose labelling job has ended but whose event was lost; tell the others that their job is alive."
   schedule_expression   = "rate(15 minutes)"
   function_arn          = module.function["reconcile_labeling_jobs"].function_arn
-  dead_letter_queue_arn = module.dead_letter_queue.queue_arn
+  dead_letter_queue_arn = local.dead_letter_queue_arn
+}
+
+module "monitoring" {
+  source = "./modules/monitoring"
+
+  name_prefix            = var.name_prefix
+  aws_region             = var.aws_region
+  alarm_topic_arn        = module.notifications.topic_arn
+  dead_letter_queue_name = local.dead_letter_queue_name
+  function_names         = { for folder, function in module.function : folder => function.function_name }
+  metrics_namespace      = local.metrics_namespace
+  monthly_budget_usd     = var.monitoring.monthly_budget_usd
+  state_machine_arn      = local.arns.state_machine
+  thresholds             = var.monitoring.thresholds
 }

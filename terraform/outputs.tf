@@ -1,6 +1,21 @@
+output "alarm_arns" {
+  description = "ARN of each alarm, by what it is about."
+  value       = module.monitoring.alarm_arns
+}
+
+output "dashboard_name" {
+  description = "Name of the CloudWatch dashboard."
+  value       = module.monitoring.dashboard_name
+}
+
 output "data_bucket_name" {
   description = "Name of the bucket that holds the campaigns."
-  value       = module.storage.bucket_name
+  value       = var.existing.data_bucket_name == null ? module.storage[0].bucket_name : var.existing.data_bucket_name
+}
+
+output "dead_letter_queue_arn" {
+  description = "ARN of the queue with the events that could not be delivered or handled."
+  value       = local.dead_letter_queue_arn
 }
 
 output "ecr_repository_url" {
@@ -28,6 +43,11 @@ output "jobs_table_name" {
   value       = module.jobs_table.table_name
 }
 
+output "kms_key_arn" {
+  description = "ARN of the KMS key that encrypts the stack; null for keys that AWS manages."
+  value       = local.kms_key_arn
+}
+
 output "ledger_table_name" {
   description = "Name of the table of campaigns and rounds."
   value       = module.ledger_table.table_name
@@ -44,6 +64,6 @@ output "state_machine_arn" {
 }
 
 output "workteam_arn" {
-  description = "ARN of the stack's work team."
-  value       = module.labeling.workteam_arn
+  description = "ARN of the work team that labels where a request names no other."
+  value       = var.existing.workteam_arn == null ? module.labeling.workteam_arn : var.existing.workteam_arn
 }

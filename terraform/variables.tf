@@ -1,3 +1,9 @@
+variable "access_log_bucket_name" {
+  description = "Name of an existing bucket that gets a log of every access to the data bucket which the stack makes; null for no log."
+  type        = string
+  default     = null
+}
+
 variable "allowed_account_ids" {
   description = "Ids of the accounts that the stack may be applied to."
   type        = list(string)
@@ -19,13 +25,19 @@ variable "aws_region" {
 variable "batch" {
   description = "What the Batch jobs run on, the number of vCPUs that all may use at a time, and the size of one; see modules/batch."
   type = object({
-    compute_type = optional(string)
-    max_vcpus    = optional(number)
+    compute_type   = optional(string)
+    instance_types = optional(list(string))
+    max_vcpus      = optional(number)
     job = optional(object({
       vcpus           = optional(number)
       memory_mib      = optional(number)
+      gpus            = optional(number)
       timeout_seconds = optional(number)
       attempts        = optional(number)
+    }))
+    root_volume = optional(object({
+      size_gib    = optional(number)
+      kms_key_arn = optional(string)
     }))
   })
   default  = {}
@@ -39,8 +51,58 @@ variable "cors_allowed_origins" {
   nullable    = false
 }
 
+variable "create_kms_key" {
+  description = "Whether the stack makes a KMS key of its own that encrypts data, logs, messages and tables."
+  type        = bool
+  default     = false
+  nullable    = false
+
+  validation {
+    condition     = !(var.create_kms_key && var.kms_key_arn != null)
+    error_message = "A stack has one KMS key: give either create_kms_key = true or kms_key_arn."
+  }
+}
+
+variable "existing" {
+  description = "Names and ARNs of things that exist: each is used instead of one that the stack would make. They must be known when a plan is made."
+  type = object({
+    data_bucket_name      = optional(string)
+    dead_letter_queue_arn = optional(string)
+    image_repository_arn  = optional(string)
+    job_queue_arn         = optional(string)
+    workteam_arn          = optional(string)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.existing.data_bucket_name == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.existing.data_bucket_name))
+    error_message = "The existing data bucket must be given by its name alone, such as my-team-data."
+  }
+
+  validation {
+    condition     = var.existing.dead_letter_queue_arn == null || can(regex("^arn:[a-z-]+:sqs:${var.aws_region}:[0-9]{12}:[a-zA-Z0-9_-]{1,80}$", var.existing.dead_letter_queue_arn))
+    error_message = "The existing dead-letter queue must be given by the ARN of a standard SQS queue in the stack's region."
+  }
+
+  validation {
+    condition     = var.existing.image_repository_arn == null || can(regex("^arn:[a-z-]+:ecr:[a-z0-9-]+:[0-9]{12}:repository/[a-z0-9._/-]+$", var.existing.image_repository_arn))
+    error_message = "The existing image repository must be given by its ARN, which ends in :repository/ and the repository's name."
+  }
+
+  validation {
+    condition     = var.existing.job_queue_arn == null || can(regex("^arn:[a-z-]+:batch:${var.aws_region}:[0-9]{12}:job-queue/[a-zA-Z0-9_-]{1,128}$", var.existing.job_queue_arn))
+    error_message = "The existing job queue must be given by the ARN of a Batch queue in the stack's region, which ends in :job-queue/ and the queue's name."
+  }
+
+  validation {
+    condition     = var.existing.workteam_arn == null || can(regex("^arn:[a-z-]+:sagemaker:${var.aws_region}:[0-9]{12}:workteam/private-crowd/[a-zA-Z0-9-]{1,63}$", var.existing.workteam_arn))
+    error_message = "The existing work team must be given by the ARN of a private one in the stack's region, which ends in :workteam/private-crowd/ and the team's name."
+  }
+}
+
 variable "image_repository_name" {
-  description = "Name of the ECR repository of the Batch image, in the stack's account and region; terraform/bootstrap makes it."
+  description = "Name of the ECR repository of the Batch image, in the stack's account and region; terraform/bootstrap makes it. Not used with existing.image_repository_arn."
   type        = string
   default     = "truthloop"
   nullable    = false
@@ -69,27 +131,32 @@ variable "input_buckets" {
 }
 
 variable "kms_key_arn" {
-  description = "ARN of a KMS key that encrypts data, logs, messages and tables; null for keys that AWS manages. Its policy must admit CloudWatch Logs and EventBridge."
+  description = "ARN of a KMS key that encrypts data, logs, messages and tables; null for keys that AWS manages. Its policy must admit CloudWatch Logs, EventBridge, CloudWatch alarms and Budgets, as that of modules/kms_key does."
   type        = string
   default     = null
 
   validation {
-    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.kms_key_arn))
-    error_message = "The KMS key must be given by its ARN, which ends in :key/ and the key's id; aliases don't work in policies."
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:${var.aws_region}:[0-9]{12}:key/.+$", var.kms_key_arn))
+    error_message = "The KMS key must be given by its ARN, which is of the stack's region and ends in :key/ and the key's id; aliases don't work in policies."
   }
 }
 
 variable "lambda_package_dir" {
-  description = "Folder with the functions' zip archives, relative to this folder; `make build` fills it."
+  description = "Folder with the functions' zip archives; null for ../dist/lambdas beside this folder, which `make build` fills."
   type        = string
-  default     = "../dist/lambdas"
-  nullable    = false
+  default     = null
 }
 
 variable "layer_package_path" {
-  description = "Path of the layer's zip archive, relative to this folder; `make build` makes it."
+  description = "Path of the layer's zip archive; null for ../dist/layers/powertools.zip beside this folder, which `make build` makes."
   type        = string
-  default     = "../dist/layers/powertools.zip"
+  default     = null
+}
+
+variable "log_execution_data" {
+  description = "Whether the state machine's logs hold the data that passes between the states, task tokens among it; see modules/state_machine."
+  type        = bool
+  default     = true
   nullable    = false
 }
 
@@ -107,6 +174,20 @@ variable "log_retention_in_days" {
   nullable    = false
 }
 
+variable "monitoring" {
+  description = "US dollars that the stack may cost in a month, null for no budget, and what sets the alarms off; see modules/monitoring."
+  type = object({
+    monthly_budget_usd = optional(number)
+    thresholds = optional(object({
+      campaign_budget_percent  = optional(number)
+      job_failure_percent      = optional(number)
+      stuck_labeling_job_hours = optional(number)
+    }), {})
+  })
+  default  = {}
+  nullable = false
+}
+
 variable "name_prefix" {
   description = "Beginning of every name; unique in the account, over all regions."
   type        = string
@@ -121,12 +202,20 @@ variable "name_prefix" {
 }
 
 variable "network" {
-  description = "Existing VPC and subnets for the Batch jobs, with a way to ECR, S3 and CloudWatch Logs; null to make a small private one."
+  description = "Existing VPC and subnets for the Batch jobs, with a way to ECR, S3 and CloudWatch Logs; null to make a small private one. Not used with existing.job_queue_arn."
   type = object({
     vpc_id     = string
     subnet_ids = list(string)
   })
   default = null
+
+  validation {
+    condition = (
+      var.network != null || var.existing.job_queue_arn != null || var.existing.image_repository_arn == null
+      || try(split(":", var.existing.image_repository_arn)[3] == var.aws_region, false)
+    )
+    error_message = "The network that the stack makes reaches ECR in the stack's own region alone: to pull the image from another region, give a network with a way there."
+  }
 }
 
 variable "notification_emails" {
@@ -157,11 +246,16 @@ variable "tags" {
 }
 
 variable "workforce" {
-  description = "The region's private workforce: its Cognito user pool and app client, and the user group that forms the work team."
+  description = "The region's private workforce: its Cognito user pool and app client, and the user group that forms the work team. Not used with existing.workteam_arn, required otherwise."
   type = object({
     user_pool  = string
     client_id  = string
     user_group = string
   })
-  nullable = false
+  default = null
+
+  validation {
+    condition     = var.workforce != null || var.existing.workteam_arn != null
+    error_message = "Labelling jobs need a work team: give the workforce that it is made of, or existing.workteam_arn."
+  }
 }

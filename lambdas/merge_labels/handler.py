@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from truthloop import environment
 from truthloop.labeling.jobs import JobsTable
 from truthloop.layout import CampaignLayout
 from truthloop.merge import merge_labels
+from truthloop.metrics import of_merge, write
 from truthloop.s3 import S3Gateway
 
 logger = Logger()
+metrics = Metrics()
 
 
 @dataclass(frozen=True)
@@ -34,4 +36,5 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
         labeling=event["labeling"],
     )
     logger.info("merged", campaign=event["campaign"]["name"], round=event["round"], **asdict(summary))
+    write(metrics, logger, of_merge(event["campaign"]["name"], summary.failed))
     return {"labeled": summary.labeled, "failed": summary.failed}

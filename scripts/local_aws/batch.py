@@ -16,13 +16,15 @@ from fnmatch import fnmatchcase
 from typing import IO, Any, cast
 
 from moto.batch.exceptions import ClientException
-from moto.batch.models import BatchBackend, Job, batch_backends
+from moto.batch.models import BatchBackend, Job, JobDefinition, JobQueue, batch_backends
 from moto.batch.responses import BatchResponse
 from moto.batch.utils import JobStatus
 from moto.core.utils import unix_time_millis
+from moto.ec2.models.launch_templates import LaunchTemplate
 from moto.iam.exceptions import NotFoundException as IAMNotFoundException
 
-from local_aws import calls, children, events, images, patches, settings, unsupported
+from local_aws import authorization, children, events, images, patches, resources, settings, unsupported
+from local_aws.roles import Session
 
 # Two programs at a time: a laptop's worth of computing.
 _SLOTS = 2
@@ -31,15 +33,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 _ARRAY_SIZES = (2, 10000)
 _LOG_GROUP = "/aws/batch/job"
 _LOG_SECONDS = 0.5
-# https://docs.aws.amazon.com/batch/latest/userguide/execution-IAM-role.html
-_EXECUTION_ACTIONS = (
-    ("ecr", "GetAuthorizationToken"),
-    ("ecr", "BatchCheckLayerAvailability"),
-    ("ecr", "GetDownloadUrlForLayer"),
-    ("ecr", "BatchGetImage"),
-    ("logs", "CreateLogStream"),
-    ("logs", "PutLogEvents"),
-)
 # AWSServiceRoleForBatch in AWS (https://docs.aws.amazon.com/batch/latest/userguide/using-service-linked-roles.html);
 # moto spells the service as its principal does.
 _SERVICE_ROLE = "AWSServiceRoleForbatch"
@@ -235,10 +228,22 @@ class LocalJob(Job):
     def _run_once(self, attempt: int) -> tuple[int, str]:
         """Run the program to its end and return its exit code and the reason of the status."""
         self.log_stream_name = f"{self.job_definition.name}/default/{uuid.uuid4().hex}"
-        work = settings.current.scratch / "jobs" / uuid.uuid4().hex
-        work.mkdir(parents=True)
         log = _Log(self)
         started = _milliseconds()
+        if problem := self._problem_of_roles(log.group):
+            reason = "Task failed to start"
+            self.container = {"reason": problem}
+            self.attempts.append(
+                {
+                    "container": dict(self.container),
+                    "startedAt": started,
+                    "stoppedAt": _milliseconds(),
+                    "statusReason": reason,
+                }
+            )
+            return 1, reason
+        work = settings.current.scratch / "jobs" / uuid.uuid4().hex
+        work.mkdir(parents=True)
         timed_out = threading.Event()
         try:
             process = children.start_program(
@@ -282,6 +287,34 @@ class LocalJob(Job):
         )
         return code, reason
 
+    def _problem_of_roles(self, log_group: str) -> str | None:
+        """Take the job's roles; return what stands against it.
+
+        https://docs.aws.amazon.com/batch/latest/userguide/execution-IAM-role.html
+        """
+        properties = self.job_definition.container_properties or {}
+        for name in ("executionRoleArn", "jobRoleArn"):
+            role = properties.get(name)
+            if role and not authorization.trusts(role, "ecs-tasks.amazonaws.com", _task_arn(self)):
+                return (
+                    f"ECS was unable to assume the role '{role}' that was provided for this task. Please "
+                    "verify that the role being passed has the proper trust relationship and permissions."
+                )
+        if execution_role := properties.get("executionRoleArn"):
+            # What pulls the image and brings the logs away is not the job itself.
+            needs = [
+                *resources.image_needs(properties["image"]),
+                *(
+                    resources.log_need(action, log_group, str(self.log_stream_name))
+                    for action in ("CreateLogStream", "PutLogEvents")
+                ),
+            ]
+            try:
+                authorization.check(Session(execution_role, _session_name(self)), *needs)
+            except authorization.Refused as refusal:
+                return f"ResourceInitializationError: {refusal}"
+        return None
+
     @staticmethod
     def _time_out(process: subprocess.Popen[bytes], timed_out: threading.Event) -> None:
         timed_out.set()
@@ -297,7 +330,7 @@ class LocalJob(Job):
         }
         if "index" in self.array_properties:
             declared["AWS_BATCH_JOB_ARRAY_INDEX"] = str(self.array_properties["index"])
-        return images.environment(properties.get("jobRoleArn"), declared)
+        return images.environment(properties.get("jobRoleArn"), declared, _session_name(self))
 
     def _finish(self, status: JobStatus, reason: str) -> None:
         self.job_stopped_reason = reason
@@ -336,6 +369,16 @@ class LocalJob(Job):
             children.stop_program(process)
 
 
+def _session_name(job: LocalJob) -> str:
+    return str(job.job_id).replace(":", "-")
+
+
+def _task_arn(job: LocalJob) -> str:
+    return (
+        f"arn:aws:ecs:{settings.REGION}:{settings.ACCOUNT_ID}:task/{job.job_queue.name}/{_session_name(job)}"
+    )
+
+
 class _Log:
     """Collects a program's lines and brings them to CloudWatch within a second."""
 
@@ -343,14 +386,10 @@ class _Log:
         self._backend = job.backend.logs_backend
         properties = job.job_definition.container_properties or {}
         options = properties.get("logConfiguration", {}).get("options", {})
-        self._group = options.get("awslogs-group", _LOG_GROUP)
+        self.group = options.get("awslogs-group", _LOG_GROUP)
         if prefix := options.get("awslogs-stream-prefix"):
             job.log_stream_name = f"{prefix}/{str(job.log_stream_name).split('/', 1)[1]}"
         self._stream = str(job.log_stream_name)
-        if role := properties.get("executionRoleArn"):
-            # What pulls the image and brings the logs away is not the job itself.
-            for action in _EXECUTION_ACTIONS:
-                calls.record(role, *action, self._group if action[0] == "logs" else properties["image"])
         self._lines: list[dict[str, Any]] = []
         self._lock = threading.Lock()
 
@@ -369,10 +408,10 @@ class _Log:
         with self._lock:
             lines, self._lines = self._lines, []
         with unsupported.lock("logs"):
-            self._backend.ensure_log_group(self._group)
-            self._backend.ensure_log_stream(self._group, self._stream)
+            self._backend.ensure_log_group(self.group)
+            self._backend.ensure_log_stream(self.group, self._stream)
             if lines:
-                self._backend.put_log_events(self._group, self._stream, lines)
+                self._backend.put_log_events(self.group, self._stream, lines)
 
 
 def wait(job_id: str, seconds: float) -> None:
@@ -453,8 +492,113 @@ def _service_linked_role(backend: BatchBackend) -> str:
     return str(role.arn)
 
 
+def _install_environments() -> None:
+    """Keep all of an environment, a queue, a revision and a template; refuse to delete what is used."""
+
+    @patches.method(BatchBackend)
+    def describe_compute_environments(
+        self: BatchBackend, environments: list[str] | None = None
+    ) -> list[dict[str, Any]]:
+        shown: list[dict[str, Any]] = describe_compute_environments.original(self, environments)
+        for environment in shown:
+            kept = self._compute_environments[environment["computeEnvironmentArn"]]
+            if hasattr(kept, "update_policy"):
+                environment["updatePolicy"] = kept.update_policy
+        return shown
+
+    @patches.method(BatchResponse)
+    def updatecomputeenvironment(self: BatchResponse) -> str:
+        answer: str = updatecomputeenvironment.original(self)
+        environment: Any = self.batch_backend.get_compute_environment(self._get_param("computeEnvironment"))
+        if changes := self._get_param("computeResources"):
+            environment.compute_resources = {**environment.compute_resources, **changes}
+        if policy := self._get_param("updatePolicy"):
+            environment.update_policy = policy
+        return answer
+
+    @patches.method(BatchBackend)
+    def delete_compute_environment(self: BatchBackend, compute_environment_name: str) -> None:
+        environment = self.get_compute_environment(compute_environment_name)
+        if environment is not None:
+            if environment.state != "DISABLED":
+                raise ClientException("Cannot delete, compute environment must be disabled first")
+            if any(environment in queue.environments for queue in self._job_queues.values()):
+                raise ClientException("Cannot delete, found existing JobQueue relationship")
+        delete_compute_environment.original(self, compute_environment_name)
+
+    # What would be cancelled never happens here: no job waits for an instance.
+    def keep_time_limits(response: BatchResponse, name: str) -> None:
+        if (limits := response._get_param("jobStateTimeLimitActions")) is not None:
+            queue: Any = response.batch_backend.get_job_queue(name)
+            queue.time_limits = limits
+
+    @patches.method(BatchResponse)
+    def createjobqueue(self: BatchResponse) -> str:
+        answer: str = createjobqueue.original(self)
+        keep_time_limits(self, self._get_param("jobQueueName"))
+        return answer
+
+    @patches.method(BatchResponse)
+    def updatejobqueue(self: BatchResponse) -> str:
+        answer: str = updatejobqueue.original(self)
+        keep_time_limits(self, self._get_param("jobQueue"))
+        return answer
+
+    @patches.method(JobQueue)
+    def describe(self: JobQueue) -> dict[str, Any]:
+        return {**describe.original(self), "jobStateTimeLimitActions": getattr(self, "time_limits", [])}
+
+    @patches.method(BatchBackend)
+    def register_job_definition(
+        self: BatchBackend,
+        def_name: str,
+        parameters: dict[str, Any],
+        _type: str,
+        tags: dict[str, str],
+        retry_strategy: dict[str, Any],
+        container_properties: dict[str, Any] | None,
+        node_properties: dict[str, Any] | None,
+        eks_properties: dict[str, Any] | None,
+        timeout: dict[str, int],
+        platform_capabilities: list[str],
+        propagate_tags: bool,
+    ) -> JobDefinition:
+        revision: JobDefinition = register_job_definition.original(
+            self,
+            def_name,
+            parameters,
+            _type,
+            tags,
+            retry_strategy,
+            container_properties,
+            node_properties,
+            eks_properties,
+            timeout,
+            platform_capabilities,
+            propagate_tags,
+        )
+        # moto gives a revision those of the first one.
+        revision.platform_capabilities = platform_capabilities
+        revision.propagate_tags = propagate_tags
+        return revision
+
+    @patches.method(LaunchTemplate)
+    def create_version(self: LaunchTemplate, data: dict[str, Any], description: str) -> Any:
+        # moto takes a template's own tags for tags of what is launched with it.
+        tags = [
+            item for item in data.pop("TagSpecifications", []) if item["ResourceType"] != "launch-template"
+        ]
+        return create_version.original(
+            self, {**data, "TagSpecifications": tags} if tags else data, description
+        )
+
+    # moto shows a template's first tags for ever.
+    patches.add(LaunchTemplate, "tags", property(LaunchTemplate.get_tags, lambda _self, _tags: None))
+
+
 def install() -> None:
     """Let moto's Batch run jobs as processes."""
+    _install_environments()
 
     @patches.method(BatchBackend)
     def create_compute_environment(

@@ -21,7 +21,9 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-from local_aws import calls, patches, settings
+from local_aws import authorization, patches, settings
+from local_aws.resources import Need
+from local_aws.roles import Session
 
 _RATE = re.compile(r"rate\((?P<number>\d+) (?P<unit>minute|hour|day)s?\)")
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
@@ -176,7 +178,12 @@ def _deliver(rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
             "ERROR_CODE": error.code,
             "ERROR_MESSAGE": error.message,
         }
-        send(queue_arn, body, attributes)
+        try:
+            _let_in(rule, _sending(queue_arn))
+        except DeliveryFailed as failure:
+            print(f"local_aws: an event of rule {rule.name} is lost: {failure}", file=sys.stderr)
+        else:
+            send(queue_arn, body, attributes)
 
 
 def _hand_over(rule: Rule, target: dict[str, Any], body: str) -> None:
@@ -185,8 +192,9 @@ def _hand_over(rule: Rule, target: dict[str, Any], body: str) -> None:
     if service == "lambda":
         _to_lambda(rule, arn, body)
     elif service == "states":
-        _to_step_functions(target, body)
+        _to_step_functions(rule, target, body)
     elif service in ("sqs", "sns"):
+        _let_in(rule, _sending(arn))
         send(arn, body, {}, target.get("SqsParameters", {}).get("MessageGroupId"))
     else:
         raise DeliveryFailed("UNSUPPORTED_TARGET", f"the embedded AWS delivers no events to {service}: {arn}")
@@ -198,25 +206,40 @@ def _to_lambda(rule: Rule, arn: str, body: str) -> None:
     function = lambda_backends[settings.ACCOUNT_ID][settings.REGION].get_function_by_arn(arn)
     if function is None:
         raise DeliveryFailed("RESOURCE_NOT_FOUND", f"there is no function {arn}")
-    if not lambda_functions.allows(function, "events.amazonaws.com", rule.arn):
-        raise DeliveryFailed(
-            "NO_PERMISSIONS",
-            f"the policy of {function.function_name} lets no events.amazonaws.com for {rule.arn} in",
-        )
+    _let_in(rule, Need("lambda:InvokeFunction", arn))
     lambda_functions.invoke_later(function, body)
 
 
-def _to_step_functions(target: dict[str, Any], body: str) -> None:
+def _let_in(rule: Rule, need: Need) -> None:
+    if not authorization.lets_in("events.amazonaws.com", rule.arn, need):
+        raise DeliveryFailed(
+            "NO_PERMISSIONS",
+            f"the policy of {need.resource} lets no events.amazonaws.com for {rule.arn} in",
+        )
+
+
+def _sending(arn: str) -> Need:
+    """Return what who sends to a queue or a topic needs."""
+    service = arn.split(":")[2]
+    return Need("sqs:SendMessage" if service == "sqs" else "sns:Publish", arn)
+
+
+def _to_step_functions(rule: Rule, target: dict[str, Any], body: str) -> None:
     role = target.get("RoleArn")
     if not role:
         raise DeliveryFailed("NO_PERMISSIONS", f"target {target['Id']} has no RoleArn")
-    calls.record(role, "states", "StartExecution", target["Arn"])
+    if not authorization.trusts(role, "events.amazonaws.com", rule.arn):
+        raise DeliveryFailed("NO_PERMISSIONS", f"events.amazonaws.com cannot take the role {role}")
+    try:
+        authorization.check(Session(role, "events"), Need("states:StartExecution", target["Arn"]))
+    except authorization.Refused as refusal:
+        raise DeliveryFailed("NO_PERMISSIONS", str(refusal)) from None
     backend = stepfunctions_parser_backends[settings.ACCOUNT_ID][settings.REGION]
     backend.start_execution(target["Arn"], str(uuid.uuid4()), body)
 
 
 def send(
-    arn: str, body: str, attributes: dict[str, str], group: str | None = None, role_arn: str | None = None
+    arn: str, body: str, attributes: dict[str, str], group: str | None = None, sender: Session | None = None
 ) -> None:
     """Send a message with string attributes to an SQS queue or SNS topic of this account.
 
@@ -228,12 +251,17 @@ def send(
         The message.
     group
         The message group of a FIFO queue.
-    role_arn
-        The role that sends it; recorded as the caller.
+    sender
+        The role that sends it.
+
+    Raises
+    ------
+    authorization.Refused
+        If the role may not.
     """
     service, region, account, name = arn.split(":")[2:]
-    if role_arn:
-        calls.record(role_arn, service, "SendMessage" if service == "sqs" else "Publish", arn)
+    if sender:
+        authorization.check(sender, _sending(arn))
     values = {key: {"DataType": "String", "StringValue": value[:1024]} for key, value in attributes.items()}
     if service == "sqs":
         sqs_backends[account][region].send_message(name, body, message_attributes=values, group_id=group)

@@ -39,7 +39,7 @@ def entrypoint() -> list[str]:
     return [sys.executable if program[0] in ("python", "python3") else program[0], *program[1:]]
 
 
-def environment(role_arn: str | None, declared: Mapping[str, str]) -> dict[str, str]:
+def environment(role_arn: str | None, declared: Mapping[str, str], session: str) -> dict[str, str]:
     """Return what a container's program finds in its environment.
 
     Parameters
@@ -48,6 +48,8 @@ def environment(role_arn: str | None, declared: Mapping[str, str]) -> dict[str, 
         The role that it acts as; without one it has no credentials.
     declared
         The variables of the job.
+    session
+        The name of the role's session.
     """
     return {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -58,6 +60,6 @@ def environment(role_arn: str | None, declared: Mapping[str, str]) -> dict[str, 
         "AWS_DEFAULT_REGION": settings.REGION,
         "AWS_REGION": settings.REGION,
         "AWS_ENDPOINT_URL": settings.current.endpoint,
-        **(roles.environment(role_arn) if role_arn else {}),
+        **(roles.environment(role_arn, session) if role_arn else {}),
         **declared,
     }

@@ -22,7 +22,6 @@ import zipfile
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,9 @@ from moto.awslambda.models import LambdaBackend, LambdaFunction, lambda_backends
 from moto.core.exceptions import JsonRESTError
 from moto.core.utils import unix_time_millis
 
-from local_aws import calls, children, events, patches, roles, settings, unsupported
+from local_aws import authorization, children, events, patches, resources, roles, settings, unsupported
+from local_aws.resources import Need
+from local_aws.roles import Session
 
 # What the real runtime carries beside the standard library; a package must bring everything else.
 _RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six")
@@ -74,7 +75,7 @@ class _WorkerDied(Exception):
     """The process of a worker ended during an invocation."""
 
 
-def invoke(arn: str, payload: Any, role_arn: str | None = None) -> Any:
+def invoke(arn: str, payload: Any, caller: Session) -> Any:
     """Invoke a function and return its result.
 
     Parameters
@@ -83,8 +84,8 @@ def invoke(arn: str, payload: Any, role_arn: str | None = None) -> Any:
         The function's ARN or name.
     payload
         Anything that JSON can hold; the handler's event.
-    role_arn
-        The role that invokes it; recorded as the caller.
+    caller
+        The role that invokes it.
 
     Raises
     ------
@@ -92,14 +93,15 @@ def invoke(arn: str, payload: Any, role_arn: str | None = None) -> Any:
         If the function fails.
     UnknownFunction
         If there is none.
+    authorization.Refused
+        If the role may not invoke it.
     """
+    authorization.check(caller, Need("lambda:InvokeFunction", resources.function_arn(arn)))
     backend: LambdaBackend = lambda_backends[settings.ACCOUNT_ID][settings.REGION]
     try:
         function = backend.get_function(arn)
     except JsonRESTError as problem:
         raise UnknownFunction(f"There is no Lambda function {arn}.") from problem
-    if role_arn:
-        calls.record(role_arn, "lambda", "InvokeFunction", arn)
     outcome = _invoke(function, json.dumps(payload))
     if outcome.error:
         raise FunctionError(outcome.error)
@@ -114,18 +116,6 @@ def invoke_later(function: LambdaFunction, event: str) -> None:
 def _report(future: Future[None]) -> None:
     if problem := future.exception():
         traceback.print_exception(problem)
-
-
-def allows(function: LambdaFunction, principal: str, source_arn: str) -> bool:
-    """Tell whether the function's resource policy lets a service invoke it on behalf of a resource."""
-    for statement in function.policy.statements:
-        principals = statement.get("Principal", {})
-        service = principals.get("Service") if isinstance(principals, dict) else principals
-        condition = statement.get("Condition", {})
-        wanted = condition.get("ArnLike", condition.get("ArnEquals", {})).get("AWS:SourceArn")
-        if service == principal and (wanted is None or fnmatchcase(source_arn, wanted)):
-            return True
-    return False
 
 
 def reset() -> None:
@@ -348,9 +338,13 @@ def _environment(function: LambdaFunction, task: Path, log_stream: str) -> dict[
         "LANG": "en_US.UTF-8",
         "PATH": os.defpath,
         "TZ": ":UTC",
-        **roles.environment(function.role),
+        **roles.environment(function.role, function.function_name),
         **function.environment_vars,
     }
+
+
+def _session(function: LambdaFunction) -> Session:
+    return Session(function.role, function.function_name)
 
 
 def _log_group(function: LambdaFunction) -> str:
@@ -412,8 +406,14 @@ def _write_log(function: LambdaFunction, stream: str, lines: list[str]) -> None:
     logs = function.logs_backend
     group = _log_group(function)
     now = int(unix_time_millis())
-    calls.record(function.role, "logs", "CreateLogStream", group)
-    calls.record(function.role, "logs", "PutLogEvents", group)
+    needs = [resources.log_need(name, group, stream) for name in ("CreateLogStream", "PutLogEvents")]
+    if group not in logs.groups:
+        needs.insert(0, resources.log_need("CreateLogGroup", group))
+    try:
+        authorization.check(_session(function), *needs)
+    except authorization.Refused:
+        # A function that may not write its log runs all the same; nobody is told.
+        return
     with unsupported.lock("logs"):
         logs.ensure_log_group(group)
         logs.ensure_log_stream(group, stream)
@@ -446,14 +446,21 @@ def _run_event(function: LambdaFunction, event: str) -> None:
             "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
             "responsePayload": error,
         }
-        events.send(destination, json.dumps(record), {}, role_arn=function.role)
+        _send(function, destination, json.dumps(record), {})
     if dead_letters:
         attributes = {
             "RequestID": error.get("requestId") or "unknown",
             "ErrorCode": "200",
             "ErrorMessage": error["errorMessage"],
         }
-        events.send(dead_letters, event, attributes, role_arn=function.role)
+        _send(function, dead_letters, event, attributes)
+
+
+def _send(function: LambdaFunction, arn: str, body: str, attributes: dict[str, str]) -> None:
+    try:
+        events.send(arn, body, attributes, sender=_session(function))
+    except authorization.Refused as refusal:
+        print(f"local_aws: a failed event of {function.function_name} is lost: {refusal}", file=sys.stderr)
 
 
 def install() -> None:
@@ -486,11 +493,14 @@ def install() -> None:
 
     @patches.method(LambdaFunction)
     def __init__(self: LambdaFunction, account_id: str, spec: Any, region: str, version: Any = 1) -> None:
+        _check_role(spec["Role"])
         __init__.original(self, account_id, spec, region, version)
         _keep(self, spec)
 
     @patches.method(LambdaFunction)
     def update_configuration(self: LambdaFunction, config_updates: dict[str, Any]) -> dict[str, Any]:
+        if "Role" in config_updates:
+            _check_role(config_updates["Role"])
         _keep(self, config_updates)
         return update_configuration.original(self, config_updates)
 
@@ -510,6 +520,13 @@ def install() -> None:
         # moto appends, and reads the first.
         self.get_function(function_name).event_invoke_config.clear()
         return put_function_event_invoke_config.original(self, function_name, config)
+
+
+def _check_role(role_arn: str) -> None:
+    if not authorization.trusts(role_arn, "lambda.amazonaws.com", ""):
+        raise JsonRESTError(
+            "InvalidParameterValueException", "The role defined for the function cannot be assumed by Lambda."
+        )
 
 
 def _keep(function: LambdaFunction, spec: dict[str, Any]) -> None:

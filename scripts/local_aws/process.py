@@ -109,7 +109,7 @@ class LocalAws:
             method=method,
         )
         try:
-            with urllib.request.urlopen(request) as answer:  # noqa: S310
+            with urllib.request.urlopen(request) as answer:  # noqa: S310 - as above
                 return json.load(answer)
         except urllib.error.HTTPError as problem:
             raise LocalAwsFailed(f"{method} {path}: {problem.read().decode()}") from None

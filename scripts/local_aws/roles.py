@@ -4,28 +4,53 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import dataclass
 
-_roles: dict[str, str] = {}
+
+@dataclass(frozen=True)
+class Session:
+    """A role in somebody's hands.
+
+    Attributes
+    ----------
+    role_arn
+        The role.
+    name
+        Who holds it, such as the name of a function.
+    """
+
+    role_arn: str
+    name: str
+
+    @property
+    def arn(self) -> str:
+        """The ARN that messages name as the user."""
+        partition, account = self.role_arn.split(":")[1], self.role_arn.split(":")[4]
+        role = self.role_arn.rpartition("/")[2]
+        return f"arn:{partition}:sts::{account}:assumed-role/{role}/{self.name}"
 
 
-def access_key(role_arn: str) -> str:
-    """Return the access key id of a role: 20 characters, the same for the same role, and remember it."""
-    digest = base64.b32encode(hashlib.sha256(role_arn.encode()).digest()).decode()
+_sessions: dict[str, Session] = {}
+
+
+def access_key(session: Session) -> str:
+    """Return the access key id of a session: 20 characters, the same for the same one, and remember it."""
+    digest = base64.b32encode(hashlib.sha256(session.arn.encode()).digest()).decode()
     # moto finds an access key in the Authorization header by its 20 capitals and digits.
     key = f"ASIA{digest[:16]}"
-    _roles[key] = role_arn
+    _sessions[key] = session
     return key
 
 
-def environment(role_arn: str) -> dict[str, str]:
-    """Return the environment variables that let a program act as the role."""
+def environment(role_arn: str, name: str) -> dict[str, str]:
+    """Return the environment variables that let a program act as the role, in a session of that name."""
     return {
-        "AWS_ACCESS_KEY_ID": access_key(role_arn),
+        "AWS_ACCESS_KEY_ID": access_key(Session(role_arn, name)),
         "AWS_SECRET_ACCESS_KEY": "embedded-aws-has-no-secrets",
         "AWS_SESSION_TOKEN": "embedded-aws",
     }
 
 
-def role_of(key: str) -> str | None:
-    """Return the ARN of the role that an access key id stands for, or None for anybody else's."""
-    return _roles.get(key)
+def session_of(key: str) -> Session | None:
+    """Return the session that an access key id stands for, or None for anybody else's."""
+    return _sessions.get(key)

@@ -70,7 +70,7 @@ def install() -> None:
     @patches.method(FakeBucket)
     def get_permission(self: FakeBucket, action: str, resource: str) -> Any:
         # moto applies a Deny whatever its Condition says, so the TLS-only statement would forbid everything.
-        # Policies are not enforced here; local_aws.calls records what they must allow.
+        # local_aws.gate has asked the policy already.
         return PermissionResult.NEUTRAL
 
     @patches.method(S3Response)
@@ -84,6 +84,15 @@ def install() -> None:
 
             self.serialized = with_event_bridge
         return get_bucket_notification.original(self)
+
+
+def has_object(bucket: str, key: str, version_id: str | None = None) -> bool:
+    """Tell whether an object exists, or its bucket does not, which everybody may know."""
+    backend: S3Backend = s3_backends[settings.ACCOUNT_ID]["aws"]
+    if bucket not in backend.buckets:
+        return True
+    with _one_at_a_time:
+        return backend.get_object(bucket, key, version_id=version_id) is not None
 
 
 def _has_tags(key: FakeKey) -> bool:

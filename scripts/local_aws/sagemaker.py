@@ -37,12 +37,16 @@ from labeling_engine import (
     VirtualClock,
     simulate,
 )
-from local_aws import calls, patches, s3, settings, training_jobs
+from local_aws import authorization, patches, resources, s3, settings, training_jobs
+from local_aws.resources import Need
+from local_aws.roles import Session
 
 # An account has one private workforce per region, which exists before anything is deployed.
 WORKFORCE = "default"
 USER_POOL = "us-east-1_LOCALPOOL"
 CLIENT_ID = "local-client"
+
+_SESSION = "SageMaker"
 
 # Source: "Ground Truth" in the AWS General Reference (quotas).
 _MOST_WORKTEAMS = 25
@@ -94,7 +98,7 @@ class _MotoWorld:
 
     def __init__(self, account_id: str, role_arn: str, clock: VirtualClock) -> None:
         self._account_id = account_id
-        self._role_arn = role_arn
+        self._session = Session(role_arn, _SESSION)
         self.clock = clock
         self.modified_at = clock()
         self.abandoned = False
@@ -102,13 +106,17 @@ class _MotoWorld:
     def read_object(self, uri: str) -> bytes:
         self._go_on()
         bucket, key = _split_uri(uri)
-        calls.record(self._role_arn, "s3", "GetObject", f"{bucket}/{key}")
+        needs = [Need("s3:GetObject", resources.s3_arn(bucket, key)), *resources.missing_object(bucket, key)]
+        try:
+            authorization.check(self._session, *needs)
+        except authorization.Refused as refusal:
+            raise ObjectUnreadable(f"{uri} cannot be read: {refusal}") from None
         return _read_object(self._account_id, uri)
 
     def write_object(self, uri: str, body: bytes) -> None:
         self._go_on()
         bucket, key = _split_uri(uri)
-        calls.record(self._role_arn, "s3", "PutObject", f"{bucket}/{key}")
+        authorization.check(self._session, Need("s3:PutObject", resources.s3_arn(bucket, key)))
         with s3._one_at_a_time:
             s3_backends[self._account_id]["aws"].put_object(bucket, key, body, storage="STANDARD")
         self.modified_at = datetime.now(UTC)
@@ -118,8 +126,12 @@ class _MotoWorld:
 
         self._go_on()
         try:
-            return lambda_functions.invoke(arn, payload, self._role_arn)
-        except (lambda_functions.FunctionError, lambda_functions.UnknownFunction) as error:
+            return lambda_functions.invoke(arn, payload, self._session)
+        except (
+            lambda_functions.FunctionError,
+            lambda_functions.UnknownFunction,
+            authorization.Refused,
+        ) as error:
             raise FunctionFailed(str(error)) from error
 
     def publish(self, event: dict[str, Any]) -> None:
@@ -195,7 +207,7 @@ class _Job:
                     )
         except _Abandoned:
             raise
-        except SimulationFailed as error:
+        except (SimulationFailed, authorization.Refused) as error:
             self.engine.fail(f"ClientError: {error}")
         except Exception as error:
             # Whatever it was, nobody may wait for this job for ever.
@@ -316,7 +328,7 @@ class GroundTruthBackend(BaseBackend):
 
     def _missing(self, specification: JobSpecification, request: dict[str, Any]) -> Iterator[str]:
         """Yield what the request names and does not exist, or cannot be used."""
-        yield from self._role_problems(specification.role_arn)
+        yield from self.role_problems(specification.role_arn, specification.arn)
         try:
             self.workteam_of(request["HumanTaskConfig"]["WorkteamArn"])
         except ApiError as error:
@@ -337,20 +349,12 @@ class GroundTruthBackend(BaseBackend):
                 except ObjectUnreadable as error:
                     yield str(error)
 
-    def _role_problems(self, arn: str) -> Iterator[str]:
-        roles = {role.arn: role for role in iam_backends[self.account_id][self.partition].get_roles()}
-        if arn not in roles:
+    def role_problems(self, arn: str, job_arn: str) -> Iterator[str]:
+        """Yield why a job cannot have a role."""
+        if all(role.arn != arn for role in iam_backends[self.account_id][self.partition].get_roles()):
             yield f"The role {arn} does not exist"
-            return
-        statements = json.loads(roles[arn].assume_role_policy_document)["Statement"]
-        principals = [
-            service
-            for statement in ([statements] if isinstance(statements, dict) else statements)
-            if statement["Effect"] == "Allow" and isinstance(statement.get("Principal"), dict)
-            for service in _as_list(statement["Principal"].get("Service", []))
-        ]
-        if "sagemaker.amazonaws.com" not in principals:
-            yield f"SageMaker cannot assume the role {arn}: its trust policy lacks sagemaker.amazonaws.com"
+        elif not authorization.trusts(arn, "sagemaker.amazonaws.com", job_arn):
+            yield f"SageMaker cannot assume the role {arn}: its trust policy refuses sagemaker.amazonaws.com"
 
     # Work teams
 
@@ -672,6 +676,9 @@ class LocalSageMakerResponse(SageMakerResponse):
         return EmptyResult()
 
     def create_training_job(self) -> ActionResult:
+        arn = self.ground_truth.arn(f"training-job/{self._get_param('TrainingJobName')}")
+        if problems := list(self.ground_truth.role_problems(self._get_param("RoleArn"), arn)):
+            raise _invalid(problems)
         answer = super().create_training_job()
         training_jobs.start(self._training_job(), self._get_param("Environment"))
         return answer

@@ -32,6 +32,7 @@ def install() -> None:
 
     from local_aws import (
         batch,
+        budgets,
         control,
         events,
         lambda_functions,
@@ -46,7 +47,17 @@ def install() -> None:
     _mend_waitress()
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
     default_user_config["batch"] = {"use_docker": True}
-    for module in (unsupported, s3, events, lambda_functions, batch, step_functions, sagemaker, control):
+    for module in (
+        unsupported,
+        s3,
+        events,
+        lambda_functions,
+        batch,
+        budgets,
+        step_functions,
+        sagemaker,
+        control,
+    ):
         module.install()
 
 
@@ -75,13 +86,13 @@ def _mend_waitress() -> None:
 
 
 def application() -> Callable[..., Any]:
-    """Return the WSGI application: the control plane, the record of calls, S3's fast path, and moto."""
+    """Return the WSGI application: the control plane, the gate, S3's fast path, and moto."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-    from local_aws import calls, control, s3, unsupported
+    from local_aws import control, gate, s3, unsupported
 
     moto = s3.FastPath(DomainDispatcherApplication(create_backend_app))
-    return control.ControlPlane(unsupported.ClearErrors(calls.Recorder(moto)))
+    return control.ControlPlane(unsupported.ClearErrors(gate.Gate(moto)))
 
 
 def serve(port: int, ready_file: Path | None) -> None:

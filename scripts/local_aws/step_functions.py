@@ -47,6 +47,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_batch import (
     StateTaskServiceBatch,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_lambda import (
+    StateTaskServiceLambda,
+)
 from moto.stepfunctions.parser.asl.eval.callback.callback import (
     CallbackEndpoint,
     CallbackOutcome,
@@ -64,7 +67,9 @@ from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommu
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from local_aws import batch, definitions, events, patches, roles, settings
+from local_aws import authorization, batch, definitions, events, patches, roles, settings
+from local_aws.resources import Need
+from local_aws.roles import Session
 
 _ENDED = (
     ExecutionStatus.SUCCEEDED,
@@ -81,6 +86,22 @@ _SAGEMAKER_JOBS = {
     "createProcessingJob": ("describe_processing_job", "ProcessingJobName", "ProcessingJobStatus"),
     "createLabelingJob": ("describe_labeling_job", "LabelingJobName", "LabelingJobStatus"),
 }
+# The rule that Step Functions itself keeps, with the role of the state machine, to learn of a job's end.
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-integration-iam-templates.html
+_MANAGED_RULES = {
+    "batch:submitJob.sync": "StepFunctionsGetEventsForBatchJobsRule",
+    "sagemaker:createProcessingJob.sync": "StepFunctionsGetEventsForSageMakerProcessingJobsRule",
+    "sagemaker:createTrainingJob.sync": "StepFunctionsGetEventsForSageMakerTrainingJobsRule",
+    "sagemaker:createTransformJob.sync": "StepFunctionsGetEventsForSageMakerTransformJobsRule",
+}
+# How a state fails whose call was refused: the SDK inside of Step Functions has no class for that error and
+# takes the one of the service as such.
+_REFUSALS = {
+    "batch": "Batch.AWSBatchException",
+    "lambda": "Lambda.AWSLambdaException",
+    "sagemaker": "SageMaker.AmazonSageMakerException",
+}
+_SESSION = "step-functions"
 _tokens = threading.Lock()
 _clients = threading.Lock()
 
@@ -91,7 +112,7 @@ _clients = threading.Lock()
 @cache
 def _client(region: str, service: str, role_arn: str | None) -> Any:
     session = boto3.session.Session()
-    keys = roles.environment(role_arn or "arn:aws:iam::123456789012:role/none")
+    keys = roles.environment(role_arn or "arn:aws:iam::123456789012:role/none", _SESSION)
     return session.client(
         service,
         region_name=region,
@@ -190,7 +211,8 @@ class SageMakerTask(callback_module.StateTaskServiceCallback):
         if not isinstance(ex, ClientError):
             return super()._from_error(env=env, ex=ex)
         code = ex.response["Error"]["Code"].removesuffix("Exception")
-        return self._failure(env, f"SageMaker.{code}Exception", ex.response["Error"]["Message"])
+        error = _REFUSALS["sagemaker"] if code == "AccessDenied" else f"SageMaker.{code}Exception"
+        return self._failure(env, error, ex.response["Error"]["Message"])
 
     def _failure(self, env: Environment, error: str, cause: str) -> FailureEvent:
         details = TaskFailedEventDetails(
@@ -269,7 +291,10 @@ def _install_jobs() -> None:
         client = _boto_client_for(resource_runtime_part.region, "batch", state_credentials)
 
         def wait_and_resolve() -> Any:
-            batch.wait(job_id, 1.0)
+            # The job is looked at once a second, whether the execution still runs ten times.
+            for _ in range(10):
+                if env.is_running():
+                    batch.wait(job_id, 0.1)
             if not env.is_running():
                 # Stopped or out of time: Step Functions ends the job that it started.
                 client.terminate_job(jobId=job_id, reason="Terminated by Step Functions")
@@ -277,6 +302,20 @@ def _install_jobs() -> None:
             return resolve()
 
         return wait_and_resolve
+
+
+def _install_refusals() -> None:
+    def mend(service: str, task: type) -> None:
+        @patches.method(task)
+        def _from_error(self: Any, env: Environment, ex: Exception) -> FailureEvent:
+            event = _from_error.original(self, env, ex)
+            if isinstance(ex, ClientError) and ex.response["Error"]["Code"] == "AccessDeniedException":
+                event.error_name = CustomErrorName(_REFUSALS[service])
+                event.event_details["taskFailedEventDetails"]["error"] = _REFUSALS[service]
+            return event
+
+    mend("batch", StateTaskServiceBatch)
+    mend("lambda", StateTaskServiceLambda)
 
 
 # Task tokens.
@@ -402,11 +441,20 @@ class LocalStepFunctionResponse(StepFunctionResponse):
 
     def create_state_machine(self) -> ActionResult:
         _check(self._get_param("definition"))
+        arn = f"arn:aws:states:{self.region}:{self.current_account}:stateMachine:{self._get_param('name')}"
+        _check_role(self._get_param("roleArn"), arn, self._get_param("definition"))
         return super().create_state_machine()
 
     def update_state_machine(self) -> ActionResult:
         if self._get_param("definition"):
             _check(self._get_param("definition"))
+        arn = self._get_param("stateMachineArn")
+        machine = self.stepfunction_backend.describe_state_machine(arn)
+        _check_role(
+            self._get_param("roleArn") or machine.role_arn,
+            arn,
+            self._get_param("definition") or machine.definition,
+        )
         return super().update_state_machine()
 
     def validate_state_machine_definition(self) -> ActionResult:
@@ -510,6 +558,39 @@ def _check(definition: str) -> None:
         raise ClientMistake("InvalidDefinition", f"Invalid State Machine Definition: '{text}'")
 
 
+def _check_role(role_arn: str, machine_arn: str, definition: str) -> None:
+    """Refuse a role that Step Functions cannot take, or with which it cannot learn of the ends of jobs."""
+    if not authorization.trusts(role_arn, "states.amazonaws.com", machine_arn):
+        raise ClientMistake(
+            "AccessDeniedException",
+            "Neither the global service principal states.amazonaws.com, nor the regional one is authorized "
+            "to assume the provided role.",
+        )
+    needs = [
+        Need(f"events:{action}", f"arn:aws:events:{settings.REGION}:{settings.ACCOUNT_ID}:rule/{rule}")
+        for resource, rule in _MANAGED_RULES.items()
+        if resource in definition
+        for action in ("PutTargets", "PutRule", "DescribeRule")
+    ]
+    try:
+        authorization.check(Session(role_arn, _SESSION), *needs)
+    except authorization.Refused as refusal:
+        raise ClientMistake(
+            "AccessDeniedException", f"'{role_arn}' is not authorized to create managed-rule. {refusal}"
+        ) from None
+
+
+def machine_of(token: str) -> str | None:
+    """Return the ARN of the state machine that gave out a task token; None if none did."""
+    for backends in stepfunctions_parser_backends.values():
+        for backend in backends.values():
+            for execution in backend._get_executions():
+                env = execution.exec_worker.env
+                if env and env.callback_pool_manager.get(token) is not None:
+                    return str(execution.state_machine_arn)
+    return None
+
+
 def stop(execution: Execution, error: str | None, cause: str | None) -> None:
     """Abort an execution and wait until it has ended, whatever it is waiting for."""
     if execution.exec_status in _ENDED:
@@ -564,6 +645,7 @@ def install() -> None:
     _rebind_clients()
     _install_casing()
     _install_jobs()
+    _install_refusals()
     _install_tokens()
     patches.replace(
         jsonata_module, "_eval_jsonata", lambda jsonata_expression: Jsonata(jsonata_expression).evaluate(None)

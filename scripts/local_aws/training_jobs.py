@@ -24,6 +24,7 @@ from moto.sagemaker.models import FakeTrainingJob
 from local_aws import children, events, images, settings
 
 _LONGEST_REASON = 1024
+_SESSION = "SageMaker"
 _running: dict[str, subprocess.Popen[bytes]] = {}
 _stopped: set[str] = set()
 _overdue: set[str] = set()
@@ -139,7 +140,7 @@ def _train(job: FakeTrainingJob, base: Path, environment: dict[str, str]) -> int
     }
     process = children.start_program(
         [*images.entrypoint(), "train"],
-        images.environment(job.role_arn, declared),
+        images.environment(job.role_arn, declared, _SESSION),
         base,
         stdout=(base / "output" / "log").open("wb"),
         stderr=subprocess.STDOUT,
@@ -179,7 +180,7 @@ def _upload_model(job: FakeTrainingJob, model: Path) -> None:
 
 
 def _client(job: FakeTrainingJob) -> Any:
-    found = images.environment(job.role_arn, {})
+    found = images.environment(job.role_arn, {}, _SESSION)
     return cast(Any, boto3).client(
         "s3",
         endpoint_url=settings.current.endpoint,

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
+from xml.sax.saxutils import escape
 
 import moto.core.responses
 from moto.core.exceptions import ServiceException
@@ -96,18 +97,26 @@ class ClearErrors:
     def _unsupported(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         scope = calls.scope(environ)
         service = scope["service"] if scope else "unknown"
-        error = NotImplementedHere(service, calls.operation(environ, service)[0])
-        if service == "s3":
-            kind, text = (
-                "application/xml",
-                f"<Error><Code>{error.code}</Code><Message>{error.message}</Message></Error>",
-            )
-        else:
-            kind, text = "application/json", json.dumps({"__type": error.code, "message": error.message})
-        headers = [
-            ("Content-Type", kind),
-            ("Content-Length", str(len(text.encode()))),
-            ("x-amzn-ErrorType", error.code),
-        ]
-        start_response("400 Bad Request", headers)
-        return [text.encode()]
+        problem = NotImplementedHere(service, calls.operation(environ, service)[0])
+        status, headers, body = answer(service, problem.message)
+        start_response(status, headers)
+        return [body]
+
+
+def answer(service: str, message: str) -> tuple[str, list[tuple[str, str]], bytes]:
+    """Return status, headers and body of an answer that says what the embedded AWS cannot do."""
+    code = NotImplementedHere.code
+    if service == "s3":
+        kind, text = (
+            "application/xml",
+            f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>",
+        )
+    else:
+        kind, text = "application/json", json.dumps({"__type": code, "message": message})
+    body = text.encode()
+    headers = [
+        ("Content-Type", kind),
+        ("Content-Length", str(len(body))),
+        ("x-amzn-ErrorType", code),
+    ]
+    return "400 Bad Request", headers, body

@@ -20,6 +20,7 @@ from truthloop.layout import CampaignLayout
 from truthloop.s3 import S3Gateway
 from truthloop_cli import campaign, live
 from truthloop_cli.digits import CLASSES, Digits, make_digits, upload
+from truthloop_cli.embedded import isolated
 from truthloop_cli.stack import Stack
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def run(settings: DemoSettings, output: Path, console: Console) -> None:
     began = time.monotonic()
     digits = make_digits(INPUT_BUCKET, settings.size)
     console.print(f"[bold]1.[/] {len(digits.images)} handwritten digits written as PNG files, none labelled")
-    with LocalAws(annotators=settings.annotators(digits)) as aws:
+    with isolated({}), LocalAws(annotators=settings.annotators(digits)) as aws:
         console.print(f"[bold]2.[/] embedded AWS on {aws.endpoint}")
         clients = Clients.of(aws.environment())
         uploading = _Background(upload, digits, clients.s3)

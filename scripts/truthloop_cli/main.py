@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -32,28 +33,47 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for report, labels and model.")] = Path("build/demo"),
 ) -> None:
     """Deploy to the embedded AWS with Terraform and run a whole campaign there; needs no AWS account."""
-    from truthloop_cli.demo import DemoSettings, run
+    from truthloop_cli import demo as program
 
-    run(DemoSettings(seed=seed, size=size), output, Console(highlight=False, soft_wrap=True))
+    settings = program.DemoSettings(seed=seed, size=size)
+    program.run(settings, output, Console(highlight=False, soft_wrap=True))
 
 
 def _terminate(signum: int, _frame: object) -> NoReturn:
     raise KeyboardInterrupt(f"signal {signum}")
 
 
-def app() -> None:
-    """Run the command line; everything that was started is stopped on every way out."""
+def run(program: Callable[[], object], name: str, interrupted: str) -> None:
+    """Run a program whose errors become one clear message and an exit code.
+
+    Parameters
+    ----------
+    program
+        What to run; it stops what it started on every way out.
+    name
+        What the message begins with.
+    interrupted
+        What a person is told after Ctrl-C.
+    """
     signal.signal(signal.SIGTERM, _terminate)
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        commands()
+        program()
     except TruthloopError as error:
-        errors.print(f"truthloop: {error}", markup=False, style="red")
+        errors.print(f"{name}: {error}", markup=False, style="red")
         sys.exit(1)
+    except KeyboardInterrupt:
+        errors.print(f"\n{interrupted}", markup=False)
+        sys.exit(INTERRUPTED)
     except SystemExit as ended:
         if ended.code == INTERRUPTED:
-            errors.print("\ninterrupted; everything that was started has been stopped")
+            errors.print(f"\n{interrupted}", markup=False)
         raise
+
+
+def app() -> None:
+    """Run the command line; everything that was started is stopped on every way out."""
+    run(commands, "truthloop", "interrupted; everything that was started has been stopped")
 
 
 if __name__ == "__main__":

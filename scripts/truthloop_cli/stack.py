@@ -1,4 +1,4 @@
-"""Runs Terraform on the root stack and reports its progress; nothing survives an interrupted run."""
+"""Runs Terraform: quietly below a supervisor, or in the terminal, where Ctrl-C lets it keep its state."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from local_aws import supervisor
 from truthloop.errors import TruthloopError
@@ -32,27 +33,29 @@ class TerraformMissing(TruthloopError):
     """There is no terraform, or no AWS provider, to run."""
 
 
-class Stack:
-    """The root stack of one environment.
+class Terraform:
+    """The terraform command in one folder.
 
     Parameters
     ----------
-    name
-        The environment: terraform/envs/<name>.tfvars with <name>.s3.tfbackend.
+    folder
+        The root module's folder.
     environment
-        Variables for the Terraform process: credentials, region, and the endpoint of an embedded AWS.
-    variables
-        Terraform variables on top of the environment's file.
+        Variables for the process on top of this one's: the credentials and the endpoint of an embedded AWS;
+        none for the AWS that this process has credentials of.
+    data
+        Folder for modules, provider and the backend's settings; default: one that is removed at the end.
     """
 
-    def __init__(self, name: str, environment: Mapping[str, str], variables: Mapping[str, Any]) -> None:
-        self.name = name
-        self._variables = {**variables}
-        self._data = tempfile.TemporaryDirectory(prefix="truthloop-terraform-")
+    def __init__(self, folder: Path, environment: Mapping[str, str], data: Path | None = None) -> None:
+        self.folder = folder
+        self._temporary = None if data else tempfile.TemporaryDirectory(prefix="truthloop-terraform-")
+        # The files of an environment say where its state is; a workspace of the shell's would say otherwise.
+        inherited = {name: value for name, value in os.environ.items() if name != "TF_WORKSPACE"}
         self._environment = {
-            **os.environ,
+            **inherited,
             **environment,
-            "TF_DATA_DIR": self._data.name,
+            "TF_DATA_DIR": str(data.resolve()) if data else str(self._temporary and self._temporary.name),
             "TF_IN_AUTOMATION": "1",
             "CHECKPOINT_DISABLE": "1",
         }
@@ -61,24 +64,19 @@ class Stack:
             # Terraform would print a warning about the missing file into every command's output.
             self._environment["TF_CLI_CONFIG_FILE"] = os.devnull
 
-    def __enter__(self) -> Stack:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._data.cleanup()
+        if self._temporary:
+            self._temporary.cleanup()
 
-    def init(self) -> None:
+    def init(self, *options: str) -> None:
         """Prepare backend, modules and provider."""
         if not shutil.which("terraform"):
             raise TerraformMissing("There is no terraform on the PATH: run `make setup`, which installs one.")
         plugins = find_plugin_dir()
-        arguments = [
-            "init",
-            "-no-color",
-            "-reconfigure",
-            "-upgrade",
-            f"-backend-config=envs/{self.name}.s3.tfbackend",
-        ]
+        arguments = ["init", "-no-color", "-input=false", "-reconfigure", "-upgrade", *options]
         try:
             self._run([*arguments, *([f"-plugin-dir={plugins}"] if plugins else [])])
         except TerraformFailed as error:
@@ -90,6 +88,99 @@ class Stack:
                 "(`terraform providers mirror DIR` on a connected machine) and set TF_PLUGIN_DIR=DIR.\n"
                 f"{error}"
             ) from error
+
+    def show(self, arguments: list[str]) -> None:
+        """Run a command whose output goes to the terminal as it comes.
+
+        An interrupt is passed on: Terraform then ends what it has begun, writes its state and gives its lock
+        back. A killed Terraform would leave resources behind that no state knows.
+        """
+        colour = [] if sys.stdout.isatty() else ["-no-color"]
+        with _Interrupts() as interrupts:
+            process = subprocess.Popen(
+                ["terraform", f"-chdir={self.folder}", *arguments, *colour],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                # Ctrl-C must reach Terraform once: the second time it ends at once.
+                start_new_session=True,
+            )
+            interrupts.pass_on_to(process)
+            code = process.wait()
+        if interrupts.seen:
+            raise KeyboardInterrupt
+        if code:
+            raise TerraformFailed(
+                f"terraform {arguments[0]} ended with exit code {code}; its own message is above."
+            )
+
+    def _run(
+        self,
+        arguments: list[str],
+        read: Callable[[str], None] | None = None,
+        accept: tuple[int, ...] = (0,),
+    ) -> int:
+        output: list[str] = []
+        with _supervised(["terraform", f"-chdir={self.folder}", *arguments], self._environment) as process:
+            assert process.stdout  # noqa: S101 (Popen was asked for a pipe)
+            for line in process.stdout:
+                output.append(line)
+                if read:
+                    read(line)
+            code = process.wait()
+        if code not in accept:
+            text = "".join(output).strip()
+            raise TerraformFailed(f"terraform {arguments[0]} ended with exit code {code}:\n{text[-4000:]}")
+        return code
+
+
+class Stack(Terraform):
+    """The root stack of one environment.
+
+    Parameters
+    ----------
+    name
+        The environment: terraform/envs/<name>.tfvars with <name>.s3.tfbackend.
+    environment, data
+        As for Terraform.
+    variables
+        Terraform variables on top of the environment's file.
+    folder
+        The root stack's folder.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        environment: Mapping[str, str],
+        variables: Mapping[str, Any],
+        data: Path | None = None,
+        folder: Path = TERRAFORM,
+    ) -> None:
+        super().__init__(folder, environment, data)
+        self.name = name
+        self._variables = {**variables}
+        # A real AWS throttles; Terraform's own default suits it.
+        self._parallelism = [f"-parallelism={PARALLELISM}"] if environment else []
+
+    def init(self, *options: str) -> None:
+        """Prepare backend, modules and provider."""
+        super().init(f"-backend-config=envs/{self.name}.s3.tfbackend", *options)
+
+    def plan(self, file: Path | None = None) -> None:
+        """Show what would change; with a file, keep the plan there for apply_plan."""
+        self.show(["plan", *self._settings(), *([f"-out={file}"] if file else [])])
+
+    def apply_plan(self, file: Path) -> None:
+        """Do what a kept plan says, in the terminal."""
+        self.show(["apply", "-input=false", *self._parallelism, str(file)])
+
+    def show_destroy(self) -> None:
+        """Destroy everything that the stack has created, in the terminal."""
+        self.show(["destroy", "-auto-approve", *self._settings()])
+
+    def show_outputs(self) -> None:
+        """Print the root's outputs."""
+        self.show(["output"])
 
     def apply(self, progress: Progress | None = None) -> None:
         """Create or change what the stack describes; `progress(done, total)` follows it."""
@@ -123,7 +214,7 @@ class Stack:
             f"-var={key}={value if isinstance(value, str) else json.dumps(value)}"
             for key, value in self._variables.items()
         ]
-        return ["-input=false", f"-parallelism={PARALLELISM}", f"-var-file=envs/{self.name}.tfvars", *pairs]
+        return ["-input=false", *self._parallelism, f"-var-file=envs/{self.name}.tfvars", *pairs]
 
     def _change(self, command: str, progress: Progress | None) -> None:
         done = total = 0
@@ -150,24 +241,33 @@ class Stack:
         except TerraformFailed as error:
             raise TerraformFailed("\n".join(errors) or str(error)) from error
 
-    def _run(
-        self,
-        arguments: list[str],
-        read: Callable[[str], None] | None = None,
-        accept: tuple[int, ...] = (0,),
-    ) -> int:
-        output: list[str] = []
-        with _supervised(["terraform", f"-chdir={TERRAFORM}", *arguments], self._environment) as process:
-            assert process.stdout  # noqa: S101 (Popen was asked for a pipe)
-            for line in process.stdout:
-                output.append(line)
-                if read:
-                    read(line)
-            code = process.wait()
-        if code not in accept:
-            text = "".join(output).strip()
-            raise TerraformFailed(f"terraform {arguments[0]} ended with exit code {code}:\n{text[-4000:]}")
-        return code
+
+class _Interrupts:
+    """Collects interrupts and passes each on to a process, also one that comes while the process starts."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._before = {
+            number: signal.signal(number, self._take) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def pass_on_to(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        if self.seen:
+            process.send_signal(signal.SIGINT)
+
+    def _take(self, _number: int, _frame: object) -> None:
+        self.seen += 1
+        if self._process:
+            self._process.send_signal(signal.SIGINT)
 
 
 @contextlib.contextmanager

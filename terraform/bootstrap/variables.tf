@@ -16,6 +16,17 @@ variable "aws_region" {
   nullable    = false
 }
 
+variable "kms_key_arn" {
+  description = "ARN of a KMS key that encrypts the state and the images; null for keys that S3 manages. Changing it replaces the image repository."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:${var.aws_region}:[0-9]{12}:key/.+$", var.kms_key_arn))
+    error_message = "The KMS key must be given by its ARN, which is of the same region and ends in :key/ and the key's id."
+  }
+}
+
 variable "name_prefix" {
   description = "Name of the image repository, and beginning of the state bucket's name."
   type        = string

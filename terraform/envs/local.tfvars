@@ -5,9 +5,21 @@ name_prefix         = "truthloop-local"
 
 input_buckets       = ["truthloop-demo-digits"]
 notification_emails = []
-protect_data        = false
 
-network = null
+protect_data   = false
+create_kms_key = false
+
+batch = {
+  compute_type = "FARGATE"
+  max_vcpus    = 64
+}
+
+monitoring = {
+  monthly_budget_usd = null
+}
+
+existing = {}
+network  = null
 
 workforce = {
   user_pool  = "us-east-1_LOCALPOOL"

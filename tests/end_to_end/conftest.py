@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,14 @@ class Deployment:
     def name_prefix(self) -> str:
         machine = self.outputs["state_machine_arn"].rpartition(":")[2]
         return machine.removesuffix("-active-learning-loop")
+
+    @property
+    def account_id(self) -> str:
+        return str(self.outputs["state_machine_arn"].split(":")[4])
+
+    @property
+    def region(self) -> str:
+        return str(self.outputs["state_machine_arn"].split(":")[3])
 
     def client(self, service: str) -> Any:
         environment = self.aws.environment()
@@ -82,6 +91,38 @@ class Deployment:
 
     def annotate(self) -> None:
         self.aws.control("POST", "annotators", SETTINGS.annotators(self.digits))
+
+    def annotate_nonsense(self) -> None:
+        """Let annotators come who know none of the objects: the labelling jobs fail."""
+        self.aws.control("POST", "annotators", {**SETTINGS.annotators(self.digits), "truth": {"x": "1"}})
+
+    def labeling_jobs(self, name: str) -> list[dict[str, Any]]:
+        """The labelling jobs of a campaign in the embedded SageMaker, whatever their status."""
+        jobs = self.client("sagemaker").list_labeling_jobs(NameContains=name)
+        return jobs["LabelingJobSummaryList"]
+
+    def wait_for_labeling_job(self, name: str) -> str:
+        """Wait until a campaign has a labelling job, and return the job's name."""
+        return str(self.eventually(lambda: self.labeling_jobs(name))[0]["LabelingJobName"])
+
+    @staticmethod
+    def eventually(what: Callable[[], Any], seconds: float = 60) -> Any:
+        """Return the first true value of `what`; fail after so many seconds."""
+        deadline = time.monotonic() + seconds
+        while not (value := what()):
+            assert time.monotonic() < deadline, f"did not happen within {seconds:.0f} s"
+            time.sleep(0.2)
+        return value
+
+    def job_log(self, stream: str) -> str:
+        """What a job's program printed."""
+        group = f"/aws/batch/{self.name_prefix}"
+        events = self.client("logs").get_log_events(logGroupName=group, logStreamName=stream)["events"]
+        return "\n".join(event["message"] for event in events)
+
+    def fire_reconciler(self) -> None:
+        rule = f"{self.name_prefix}-reconcile-labeling-jobs"
+        self.aws.control("POST", f"schedules/{rule}", {})
 
     def send_everybody_home(self) -> None:
         """Leave labelling jobs without annotators: they stay in progress."""

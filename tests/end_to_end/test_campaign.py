@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import re
 import time
+import uuid
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
+from end_to_end import rights
 from end_to_end.conftest import SETTINGS
 
 if TYPE_CHECKING:
@@ -125,12 +129,11 @@ def test_the_execution_adds_no_events_while_people_label(deployment: Deployment)
     try:
         request = deployment.request(stop={"max_rounds": 1})
         arn = deployment.start(request)
-        deadline = time.monotonic() + 60
-        while not labeling_jobs(deployment, request["campaign"]):
-            assert time.monotonic() < deadline, "no labelling job was created"
-            time.sleep(0.3)
+        deployment.wait_for_labeling_job(request["campaign"])
         time.sleep(1.5)
         before = deployment.history(arn)
+        # It tells the execution that its job is alive.
+        deployment.fire_reconciler()
         time.sleep(4)
         assert deployment.history(arn) == before
     finally:
@@ -145,13 +148,12 @@ def test_without_the_event_the_reconciler_finds_the_job_and_the_labels_are_the_s
     deployment.aws.control("POST", "faults", {"drop_events": 1000})
     try:
         arn = deployment.start(request)
-        rule = f"{deployment.name_prefix}-reconcile-labeling-jobs"
         while deployment.clients.stepfunctions.describe_execution(executionArn=arn)["status"] == "RUNNING":
             if any(
                 job["LabelingJobStatus"] == "Completed"
-                for job in labeling_jobs(deployment, request["campaign"])
+                for job in deployment.labeling_jobs(request["campaign"])
             ):
-                deployment.aws.control("POST", f"schedules/{rule}", {})
+                deployment.fire_reconciler()
             time.sleep(0.5)
     finally:
         deployment.aws.control("POST", "faults", {"drop_events": 0})
@@ -190,7 +192,7 @@ def test_a_request_with_five_mistakes_gets_one_answer_and_creates_nothing(deploy
         assert mistake in ended.cause
     assert "5 problems" in ended.cause
     assert not list(deployment.s3.list(deployment.layout(request["campaign"]).uri))
-    assert not labeling_jobs(deployment, request["campaign"])
+    assert not deployment.labeling_jobs(request["campaign"])
     ledger = deployment.client("dynamodb").query(
         TableName=deployment.outputs["ledger_table_name"],
         KeyConditionExpression="campaign = :c",
@@ -217,6 +219,234 @@ def test_a_failed_campaign_says_where_and_why_and_goes_on_when_started_again(dep
     assert deployment.run(request).status == "SUCCEEDED"
 
 
+@pytest.mark.parametrize("told_by", ["event", "reconciler"])
+def test_a_labelling_job_that_fails_fails_the_campaign_with_its_reason(
+    deployment: Deployment, told_by: str
+) -> None:
+    deployment.send_everybody_home()
+    request = deployment.request(stop={"max_rounds": 1})
+    arn = deployment.start(request)
+    try:
+        job = deployment.wait_for_labeling_job(request["campaign"])
+        deployment.aws.control("POST", "faults", {"drop_events": 1000 if told_by == "reconciler" else 0})
+        deployment.annotate_nonsense()
+        sagemaker = deployment.client("sagemaker")
+        deployment.eventually(
+            lambda: sagemaker.describe_labeling_job(LabelingJobName=job)["LabelingJobStatus"] == "Failed"
+        )
+        if told_by == "reconciler":
+            deployment.fire_reconciler()
+        reason = sagemaker.describe_labeling_job(LabelingJobName=job)["FailureReason"]
+        ended = deployment.finish(arn, request["campaign"])
+    finally:
+        deployment.aws.control("POST", "faults", {"drop_events": 0})
+        deployment.annotate()
+    assert ended.status == "FAILED"
+    assert reason in ended.cause
+
+
+def test_a_stopped_execution_ends_its_batch_job(deployment: Deployment) -> None:
+    request = deployment.request()
+    arn = deployment.start(request)
+    batch, queue = deployment.client("batch"), deployment.outputs["job_queue_arn"]
+
+    def running() -> list[str]:
+        jobs = batch.list_jobs(jobQueue=queue, jobStatus="RUNNING")["jobSummaryList"]
+        return [job["jobId"] for job in jobs]
+
+    (job_id,) = deployment.eventually(running)
+    deployment.clients.stepfunctions.stop_execution(executionArn=arn)
+    (job,) = deployment.eventually(
+        lambda: [job for job in batch.describe_jobs(jobs=[job_id])["jobs"] if job["status"] == "FAILED"]
+    )
+    assert job["statusReason"] == "Terminated by Step Functions"
+
+
+@pytest.mark.parametrize("function", ["release-labeling-job", "reconcile-labeling-jobs"])
+def test_an_event_that_a_function_fails_on_is_kept_in_the_dead_letter_queue(
+    deployment: Deployment, function: str
+) -> None:
+    functions, sqs = deployment.client("lambda"), deployment.client("sqs")
+    name = f"{deployment.name_prefix}-{function}"
+    url = sqs.get_queue_url(QueueName=f"{deployment.name_prefix}-dead-letters")["QueueUrl"]
+    event = {"marker": uuid.uuid4().hex}
+    functions.update_function_configuration(FunctionName=name, Handler="missing.lambda_handler")
+    try:
+        functions.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event))
+        kept = deployment.eventually(
+            lambda: [
+                json.loads(message["Body"])
+                for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+            ]
+        )
+    finally:
+        functions.update_function_configuration(FunctionName=name, Handler="handler.lambda_handler")
+    assert event in [message["requestPayload"] for message in kept]
+    assert kept[0]["requestContext"]["condition"] == "RetriesExhausted"
+
+
+def test_a_campaign_that_has_succeeded_is_not_run_again(
+    deployment: Deployment, finished: tuple[str, str, Progress]
+) -> None:
+    execution = deployment.clients.stepfunctions.describe_execution(executionArn=finished[0])
+    ended = deployment.run(json.loads(execution["input"]))
+    assert ended.status == "FAILED"
+    assert "has succeeded at" in ended.cause
+
+
+@pytest.mark.parametrize("function", ["create-labeling-job", "post-annotation", "prepare"])
+def test_a_function_tells_a_missing_object_from_a_refused_one(
+    deployment: Deployment, finished: tuple[str, str, Progress], function: str
+) -> None:
+    bucket, request = deployment.outputs["data_bucket_name"], deployment.request()
+    job = deployment.labeling_jobs(finished[1])[0]["LabelingJobArn"]
+    payload = f"s3://{bucket}/campaigns/{finished[1]}/labeling/gone.json"
+    events: dict[str, dict[str, Any]] = {
+        "create-labeling-job": {"campaign": {"name": "gone"}, "round": 0, "task_token": "none"},
+        "post-annotation": {"labelingJobArn": job, "payload": {"s3Uri": payload}},
+        "prepare": {
+            "request": {**request, "manifest_uri": f"s3://{deployment.digits.bucket}/gone.manifest"},
+            "execution_arn": finished[0],
+        },
+    }
+    answer = deployment.client("lambda").invoke(
+        FunctionName=f"{deployment.name_prefix}-{function}", Payload=json.dumps(events[function])
+    )
+    error = json.loads(answer["Payload"].read())
+    assert error["errorType"] == "ObjectNotFound", error
+    assert "gone" in error["errorMessage"]
+
+
+def test_an_image_that_vanishes_costs_its_row_and_not_the_campaign(deployment: Deployment) -> None:
+    deployment.send_everybody_home()
+    request = deployment.request(stop={"max_rounds": 1})
+    arn = deployment.start(request)
+    try:
+        deployment.wait_for_labeling_job(request["campaign"])
+        manifest = deployment.s3.lines(deployment.layout(request["campaign"]).selection_manifest(0))
+        asked = {json.loads(line)["source-ref"] for _, line in manifest}
+        lost = next(uri for uri in deployment.digits.truth if uri not in asked)
+        bucket, key = lost.removeprefix("s3://").split("/", 1)
+        deployment.clients.s3.delete_object(Bucket=bucket, Key=key)
+    finally:
+        deployment.annotate()
+    ended = deployment.finish(arn, request["campaign"])
+    deployment.clients.s3.put_object(Bucket=bucket, Key=key, Body=deployment.digits.images[key])
+    assert ended.status == "SUCCEEDED", ended.cause
+    labels = {row["source-ref"]: row for row in deployment.labels(request["campaign"])}
+    assert labels[lost]["truthloop"]["labeled_by"] is None
+    assert sum(row["truthloop"]["labeled_by"] is None for row in labels.values()) == 1
+
+
+def test_a_row_that_names_a_version_gets_that_version(deployment: Deployment) -> None:
+    s3, bucket = deployment.clients.s3, deployment.digits.bucket
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    rows = [json.loads(line) for line in deployment.digits.manifest.splitlines()]
+    for row in rows:
+        key = row["source-ref"].removeprefix(f"s3://{bucket}/")
+        body = deployment.digits.images[key]
+        row["source-ref-version-id"] = s3.put_object(Bucket=bucket, Key=key, Body=body)["VersionId"]
+        s3.put_object(Bucket=bucket, Key=key, Body=b"overwritten since")
+    manifest = "".join(json.dumps(row) + "\n" for row in rows)
+    s3.put_object(Bucket=bucket, Key="versions.manifest", Body=manifest.encode())
+    request = deployment.request(manifest_uri=f"s3://{bucket}/versions.manifest", stop={"max_rounds": 1})
+    ended = deployment.run(request)
+    for key, body in deployment.digits.images.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+    assert ended.status == "SUCCEEDED", ended.cause
+    assert {row["truthloop"]["labeled_by"] for row in deployment.labels(request["campaign"])} == {
+        "people",
+        "model",
+    }
+
+
+# What the roles may do, after all that the tests above made them do.
+
+
+Recorded: TypeAlias = tuple[list[rights.Role], list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def recorded(deployment: Deployment, request: pytest.FixtureRequest) -> Recorded:
+    """The roles of the stack and the calls that they made in all the tests above."""
+    selected = {item.nodeid for item in request.session.items}
+    here = {name for name in globals() if name.startswith("test_")}
+    if {re.sub(r".*::(\w+).*", r"\1", item) for item in selected if "test_campaign" in item} != here:
+        pytest.skip("what the roles use shows only when all tests of this file run")
+    return rights.roles(deployment), rights.calls(deployment)
+
+
+def test_no_call_of_a_role_was_refused(recorded: Recorded) -> None:
+    _, calls = recorded
+    assert len(calls) > 100
+    assert [call for call in calls if not call["allowed"]] == []
+
+
+def test_every_right_of_every_role_is_used_or_has_a_reason(recorded: Recorded) -> None:
+    roles, calls = recorded
+    assert len(roles) > 10
+    grants = {grant for role in roles for grant in role.grants}
+    unused = grants - rights.used(roles, calls)
+    reasons = rights.reasons()
+    unexplained = [grant for grant in unused if not any(reason.is_for(grant) for reason in reasons)]
+    assert sorted(grant.key for grant in unexplained) == []
+
+
+def test_no_reason_is_out_of_date(recorded: Recorded) -> None:
+    roles, calls = recorded
+    grants = {grant for role in roles for grant in role.grants}
+    used = rights.used(roles, calls)
+    for reason in rights.reasons():
+        meant = {grant for grant in grants if reason.is_for(grant)}
+        assert {grant.action for grant in meant} == set(reason.actions), f"{reason} is for what nobody may do"
+        assert sorted(grant.key for grant in meant & used) == [], f"{reason} is for what is used"
+
+
+def test_every_star_has_its_reason_in_terraform(recorded: Recorded) -> None:
+    stars = {grant.why for role in recorded[0] for grant in role.grants if "*" in grant.resources}
+    assert stars
+    assert sorted(stars - rights.comments().keys()) == []
+
+
+def test_the_table_of_rights_says_what_the_policies_and_the_runs_do(recorded: Recorded) -> None:
+    roles, calls = recorded
+    table = rights.table(roles, rights.used(roles, calls), rights.reasons())
+    if os.environ.get("TRUTHLOOP_WRITE_RIGHTS"):
+        rights.TABLE.write_text(table)
+    assert rights.TABLE.read_text() == table, "run `make rights` and look at what has changed"
+
+
+@pytest.mark.parametrize(
+    ("role", "policy", "statement", "told"),
+    [
+        ("preflight", "function", "LookAtWorkTeams", "not authorized to perform: sagemaker:DescribeWorkteam"),
+        ("batch-job", "job", "WriteCampaigns", "AWS refuses it to this role (AccessDenied)"),
+    ],
+)
+def test_a_right_that_is_taken_away_fails_the_step_that_needs_it(
+    deployment: Deployment, role: str, policy: str, statement: str, told: str
+) -> None:
+    iam, name = deployment.client("iam"), f"{deployment.name_prefix}-{role}"
+    document = rights.documents(deployment, name)[policy]
+    rest = [item for item in document["Statement"] if item["Sid"] != statement]
+    assert len(rest) == len(document["Statement"]) - 1
+
+    def put(statements: list[dict[str, Any]]) -> None:
+        text = json.dumps({**document, "Statement": statements})
+        iam.put_role_policy(RoleName=name, PolicyName=policy, PolicyDocument=text)
+
+    put(rest)
+    try:
+        ended = deployment.run(deployment.request(stop={"max_rounds": 1}))
+    finally:
+        put(document["Statement"])
+    assert ended.status == "FAILED"
+    # Of a job's program the campaign knows only where its log is.
+    log = re.search(r"log stream (\S+)$", ended.cause, re.MULTILINE)
+    text = ended.cause if log is None else deployment.job_log(log[1])
+    assert told in text, text
+
+
 def test_destroy_leaves_nothing_behind(deployment: Deployment) -> None:
     prefix = deployment.name_prefix
     deployment.stack.destroy()
@@ -236,9 +466,3 @@ def test_destroy_leaves_nothing_behind(deployment: Deployment) -> None:
         *(r["repositoryName"] for r in deployment.client("ecr").describe_repositories()["repositories"]),
     ]
     assert not [name for name in names if prefix in name and name != "truthloop-local-state"]
-
-
-def labeling_jobs(deployment: Deployment, name: str) -> list[dict[str, Any]]:
-    """The labelling jobs of a campaign in the embedded SageMaker, whatever their status."""
-    jobs = deployment.client("sagemaker").list_labeling_jobs(NameContains=name)
-    return jobs["LabelingJobSummaryList"]

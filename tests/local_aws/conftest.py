@@ -17,10 +17,56 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from local_aws import roles
 from local_aws.process import LocalAws
 
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
+
+#: Actions on resources that a role may do.
+Grant = tuple[str | list[str], str | list[str]]
+
+# Who takes the tests' roles.
+SERVICES = ["ecs-tasks", "events", "lambda", "sagemaker", "states"]
+LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:*"
+WRITE_LOGS: Grant = (["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], LOGS)
+PUT_OBJECTS: Grant = ("s3:PutObject", "arn:aws:s3:::bucket-*/*")
+READ_OBJECTS: Grant = (
+    ["s3:GetObject", "s3:ListBucket"],
+    ["arn:aws:s3:::bucket-*", "arn:aws:s3:::bucket-*/*"],
+)
+
+# What the roles may do that several tests use; a role with another name may do what its test says.
+RIGHTS: dict[str, list[Grant]] = {
+    "execution": [
+        (["ecr:GetAuthorizationToken"], "*"),
+        (
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/program",
+        ),
+        (["logs:CreateLogStream", "logs:PutLogEvents"], LOGS),
+    ],
+    "machine-role": [
+        ("lambda:InvokeFunction", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:*"),
+        (
+            ["batch:SubmitJob", "batch:TerminateJob"],
+            [f"arn:aws:batch:{REGION}:{ACCOUNT}:{kind}/*" for kind in ("job", "job-definition", "job-queue")],
+        ),
+        ("batch:DescribeJobs", "*"),
+        (
+            ["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob"],
+            f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/*",
+        ),
+        ("iam:PassRole", f"arn:aws:iam::{ACCOUNT}:role/training"),
+        (
+            ["events:DescribeRule", "events:PutRule", "events:PutTargets"],
+            f"arn:aws:events:{REGION}:{ACCOUNT}:rule/StepFunctionsGetEventsFor*",
+        ),
+        READ_OBJECTS,
+    ],
+    "putter": [PUT_OBJECTS],
+    "training": [READ_OBJECTS, PUT_OBJECTS],
+}
 
 # What every container image runs here: it does what its arguments say.
 PROGRAM = """
@@ -105,16 +151,53 @@ class Account:
             return False
         return True
 
-    def role(self, name: str) -> str:
-        """Return the ARN of a role, which is created unless it is there."""
+    def role(self, name: str, *grants: Grant) -> str:
+        """Return the ARN of a role; unless it is there it is made, with these rights or those of its name."""
         iam = self.client("iam")
         try:
             return str(iam.get_role(RoleName=name)["Role"]["Arn"])
         except iam.exceptions.NoSuchEntityException:
-            trust = {"Version": "2012-10-17", "Statement": []}
-            return str(
-                iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+            arn = str(
+                iam.create_role(RoleName=name, AssumeRolePolicyDocument=self.trust(*SERVICES))["Role"]["Arn"]
             )
+        if rights := grants or RIGHTS.get(name):
+            self.allow(name, *rights)
+        return arn
+
+    def allow(self, role: str, *grants: Grant) -> None:
+        """Let a role do this and nothing else."""
+        self.client("iam").put_role_policy(
+            RoleName=role, PolicyName="rights", PolicyDocument=self.policy(*grants)
+        )
+
+    @staticmethod
+    def policy(*grants: Grant) -> str:
+        """Return the document of a policy that allows actions on resources."""
+        statements = [
+            {"Effect": "Allow", "Action": actions, "Resource": resources} for actions, resources in grants
+        ]
+        return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+    @staticmethod
+    def trust(*services: str, **condition: Any) -> str:
+        """Return the document of a trust policy that lets services take a role."""
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": [f"{service}.amazonaws.com" for service in services]},
+            "Action": "sts:AssumeRole",
+            **({"Condition": condition} if condition else {}),
+        }
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    def keys(self, role_arn: str, name: str) -> dict[str, str]:
+        """Return the settings of clients that act as a role, in the session of a function of that name."""
+        # The server gives a role its key when it first acts; the test acts in its place.
+        self.invoke(self.function("def lambda_handler(event, context): pass", name=name, role=role_arn))
+        found = roles.environment(role_arn, name)
+        return {
+            "aws_access_key_id": found["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": found["AWS_SECRET_ACCESS_KEY"],
+        }
 
     def bucket(self) -> str:
         """Create a bucket."""
@@ -123,13 +206,17 @@ class Account:
         return name
 
     def function(self, source: str, **settings: Any) -> str:
-        """Create a function of one handler.py and return its ARN; `files` adds to its package."""
+        """Create a function of one handler.py and return its ARN.
+
+        `files` adds to its package, `grants` to the right to write its log.
+        """
         files = {"handler.py": textwrap.dedent(source), **settings.pop("files", {})}
+        grants = settings.pop("grants", [])
         name = settings.pop("name", f"function-{uuid.uuid4().hex[:8]}")
         answer = self.client("lambda").create_function(
             FunctionName=name,
             Runtime="python3.12",
-            Role=settings.pop("role", self.role(f"{name}-role")),
+            Role=settings.pop("role", self.role(f"{name}-role", WRITE_LOGS, *grants)),
             Handler="handler.lambda_handler",
             Code={"ZipFile": self.package(files)},
             Timeout=settings.pop("timeout", 20),
@@ -153,11 +240,23 @@ class Account:
         return json.loads(answer["Payload"].read())
 
     def queue(self) -> tuple[str, str]:
-        """Create an SQS queue and return its URL and ARN."""
+        """Create an SQS queue that lets EventBridge in and return its URL and ARN."""
         name = f"queue-{uuid.uuid4().hex[:8]}"
-        return self.client("sqs").create_queue(QueueName=name)[
-            "QueueUrl"
-        ], f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+        attributes = {"Policy": self.for_events("sqs:SendMessage", arn)}
+        return self.client("sqs").create_queue(QueueName=name, Attributes=attributes)["QueueUrl"], arn
+
+    @staticmethod
+    def for_events(action: str, resource: str) -> str:
+        """Return the document of a resource's policy that lets EventBridge do something with it."""
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": action,
+            "Resource": resource,
+            "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+        }
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
     def messages(self, url: str, count: int = 1, seconds: float = 15) -> list[dict[str, Any]]:
         """Return `count` messages of a queue."""

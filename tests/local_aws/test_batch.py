@@ -186,9 +186,131 @@ def test_a_compute_environment_needs_no_service_role(account: Account) -> None:
     assert answer["computeEnvironmentArn"].endswith("compute-environment/linked")
 
 
+def test_a_compute_environment_shows_what_it_was_changed_to(account: Account) -> None:
+    batch = account.client("batch")
+    environment = on_instances(account, "changing")
+    batch.update_compute_environment(
+        computeEnvironment=environment,
+        computeResources={"maxvCpus": 32, "launchTemplate": {"launchTemplateName": "t", "version": "2"}},
+        updatePolicy={"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 120},
+    )
+    (shown,) = batch.describe_compute_environments(computeEnvironments=[environment])["computeEnvironments"]
+    assert shown["updatePolicy"] == {"terminateJobsOnUpdate": False, "jobExecutionTimeoutMinutes": 120}
+    assert shown["computeResources"]["maxvCpus"] == 32
+    assert shown["computeResources"]["launchTemplate"]["version"] == "2"
+    assert shown["computeResources"]["instanceTypes"] == ["g5.xlarge"]
+
+
+def test_a_compute_environment_that_is_used_is_not_deleted(account: Account) -> None:
+    batch = account.client("batch")
+    environment = on_instances(account, "used")
+    queue = batch.create_job_queue(
+        jobQueueName="using",
+        state="ENABLED",
+        priority=1,
+        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": environment}],
+    )["jobQueueArn"]
+    with pytest.raises(ClientError, match="must be disabled"):
+        batch.delete_compute_environment(computeEnvironment=environment)
+    batch.update_compute_environment(computeEnvironment=environment, state="DISABLED")
+    with pytest.raises(ClientError, match="existing JobQueue relationship"):
+        batch.delete_compute_environment(computeEnvironment=environment)
+    batch.delete_job_queue(jobQueue=queue)
+    batch.delete_compute_environment(computeEnvironment=environment)
+    shown = batch.describe_compute_environments(computeEnvironments=[environment])
+    assert shown["computeEnvironments"] == []
+
+
+def test_a_queue_keeps_its_time_limits(account: Account) -> None:
+    batch = account.client("batch")
+    limit = {"state": "RUNNABLE", "action": "CANCEL", "reason": "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"}
+    queue = batch.create_job_queue(
+        jobQueueName="limited",
+        state="ENABLED",
+        priority=1,
+        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": on_instances(account, "limited")}],
+        jobStateTimeLimitActions=[{**limit, "maxTimeSeconds": 600}],
+    )["jobQueueArn"]
+
+    def limits() -> list[dict[str, object]]:
+        (shown,) = batch.describe_job_queues(jobQueues=[queue])["jobQueues"]
+        return shown["jobStateTimeLimitActions"]
+
+    assert limits() == [{**limit, "maxTimeSeconds": 600}]
+    batch.update_job_queue(jobQueue=queue, priority=2)
+    assert limits() == [{**limit, "maxTimeSeconds": 600}]
+    batch.update_job_queue(jobQueue=queue, jobStateTimeLimitActions=[])
+    assert limits() == []
+    batch.delete_job_queue(jobQueue=queue)
+
+
+def test_a_revision_has_the_platform_that_it_was_registered_with(account: Account) -> None:
+    batch = account.client("batch")
+    revisions = [
+        batch.register_job_definition(
+            jobDefinitionName="moving",
+            type="container",
+            platformCapabilities=[platform],
+            containerProperties={
+                "image": "program:1",
+                "resourceRequirements": [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "2048"}],
+            },
+        )["jobDefinitionArn"]
+        for platform in ("FARGATE", "EC2")
+    ]
+    shown = [
+        definition["platformCapabilities"]
+        for revision in revisions
+        for definition in batch.describe_job_definitions(jobDefinitions=[revision])["jobDefinitions"]
+    ]
+    assert shown == [["FARGATE"], ["EC2"]]
+
+
+def test_a_launch_templates_own_tags_are_not_those_of_its_instances(account: Account) -> None:
+    ec2 = account.client("ec2")
+    template = ec2.create_launch_template(
+        LaunchTemplateName="tagged",
+        LaunchTemplateData={
+            "TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "Of", "Value": "instance"}]}]
+        },
+        TagSpecifications=[{"ResourceType": "launch-template", "Tags": [{"Key": "Of", "Value": "template"}]}],
+    )["LaunchTemplate"]["LaunchTemplateId"]
+    (version,) = ec2.describe_launch_template_versions(LaunchTemplateId=template)["LaunchTemplateVersions"]
+    assert version["LaunchTemplateData"]["TagSpecifications"] == [
+        {"ResourceType": "instance", "Tags": [{"Key": "Of", "Value": "instance"}]}
+    ]
+    ec2.create_tags(Resources=[template], Tags=[{"Key": "Of", "Value": "another"}])
+    (shown,) = ec2.describe_launch_templates(LaunchTemplateIds=[template])["LaunchTemplates"]
+    assert [(tag["Key"], tag["Value"]) for tag in shown["Tags"]] == [("Of", "another")]
+
+
 def test_at_most_two_programs_run_at_a_time(account: Account) -> None:
     definition = account.job_definition("sleep", "0.6")
     started = time.monotonic()
     for job_id in [account.submit(definition) for _ in range(4)]:
         account.finished(job_id)
     assert time.monotonic() - started >= 1.2
+
+
+def on_instances(account: Account, name: str) -> str:
+    """Create a compute environment of GPU instances and return its ARN."""
+    ec2, iam = account.client("ec2"), account.client("iam")
+    (subnet, *_) = ec2.describe_subnets()["Subnets"]
+    (group, *_) = ec2.describe_security_groups()["SecurityGroups"]
+    profile = iam.create_instance_profile(InstanceProfileName=f"instance-{name}")["InstanceProfile"]["Arn"]
+    return str(
+        account.client("batch").create_compute_environment(
+            computeEnvironmentName=name,
+            type="MANAGED",
+            state="ENABLED",
+            computeResources={
+                "type": "EC2",
+                "minvCpus": 0,
+                "maxvCpus": 16,
+                "instanceTypes": ["g5.xlarge"],
+                "instanceRole": profile,
+                "subnets": [subnet["SubnetId"]],
+                "securityGroupIds": [group["GroupId"]],
+            },
+        )["computeEnvironmentArn"]
+    )

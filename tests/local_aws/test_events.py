@@ -47,6 +47,7 @@ def listener(account: Account) -> tuple[str, str]:
             boto3.client("s3").put_object(Bucket=os.environ["BUCKET"], Key=context.aws_request_id, Body=body)
         """,
         variables={"BUCKET": bucket},
+        grants=[("s3:PutObject", f"arn:aws:s3:::{bucket}/*")],
     )
     return function, bucket
 
@@ -99,7 +100,8 @@ def test_an_event_starts_an_execution_with_the_transformed_input(account: Accoun
         "InputPathsMap": {"key": "$.detail.object.key", "type": "$.detail-type", "detail": "$.detail"},
         "InputTemplate": '{"uri": "s3://b/<key>", "key": <key>, "type": "<type>", "detail": <detail>}',
     }
-    target = {"Arn": machine, "RoleArn": account.role("starter"), "InputTransformer": transformer}
+    starter = account.role("starter", ("states:StartExecution", machine))
+    target = {"Arn": machine, "RoleArn": starter, "InputTransformer": transformer}
     rule(account, target, EventPattern={"source": [name]})
     put(account, name, {"object": {"key": 'a "b".png'}})
     sfn = account.client("stepfunctions")
@@ -112,7 +114,8 @@ def test_an_event_starts_an_execution_with_the_transformed_input(account: Accoun
         "detail": {"object": {"key": 'a "b".png'}},
     }
     assert any(
-        (call["role"], call["action"]) == (account.role("starter"), "StartExecution")
+        (call["role"], call["action"], call["resource"], call["allowed"])
+        == (starter, "StartExecution", machine, True)
         for call in account.aws.control("GET", "calls")
     )
 
@@ -138,6 +141,9 @@ def test_an_event_reaches_the_subscribers_of_a_topic(account: Account) -> None:
     name = source()
     url, queue_arn = account.queue()
     topic = account.client("sns").create_topic(Name=name.replace(".", "-"))["TopicArn"]
+    account.client("sns").set_topic_attributes(
+        TopicArn=topic, AttributeName="Policy", AttributeValue=account.for_events("sns:Publish", topic)
+    )
     account.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn)
     rule(account, {"Arn": topic}, EventPattern={"source": [name]})
     put(account, name, {"n": 1})

@@ -231,26 +231,32 @@ def test_a_handler_reaches_the_embedded_aws_as_its_role(account: Account) -> Non
         def lambda_handler(event, context):
             boto3.client("s3").put_object(Bucket=event, Key="from/lambda", Body=b"1")
         """,
-        role=account.role("writer"),
+        role=account.role("writer", ("s3:PutObject", f"arn:aws:s3:::{bucket}/from/*")),
     )
     assert account.invoke(function, bucket) is None
     assert account.client("s3").get_object(Bucket=bucket, Key="from/lambda")["Body"].read() == b"1"
     made = [
-        call for call in account.aws.control("GET", "calls") if call["resource"] == f"{bucket}/from/lambda"
+        call
+        for call in account.aws.control("GET", "calls")
+        if call["resource"] == f"arn:aws:s3:::{bucket}/from/lambda"
     ]
     assert made == [
         {
             "role": account.role("writer"),
             "service": "s3",
             "action": "PutObject",
-            "resource": f"{bucket}/from/lambda",
+            "resource": f"arn:aws:s3:::{bucket}/from/lambda",
+            "allowed": True,
             "count": 1,
         }
     ]
 
 
-def failing(account: Account, **settings: Any) -> tuple[str, str]:
-    """Return a function that counts its attempts in a bucket and fails, and the bucket."""
+def failing(account: Account, queue_arn: str, **settings: Any) -> tuple[str, str]:
+    """Return a function that counts its attempts in a bucket and fails, and the bucket.
+
+    It may tell a queue of its failures.
+    """
     bucket = account.bucket()
     function = account.function(
         """
@@ -260,6 +266,7 @@ def failing(account: Account, **settings: Any) -> tuple[str, str]:
             raise RuntimeError("never works")
         """,
         variables={"BUCKET": bucket},
+        grants=[("s3:PutObject", f"arn:aws:s3:::{bucket}/*"), ("sqs:SendMessage", queue_arn)],
         **settings,
     )
     return function, bucket
@@ -267,7 +274,7 @@ def failing(account: Account, **settings: Any) -> tuple[str, str]:
 
 def test_a_failing_event_is_tried_three_times_then_goes_to_the_dead_letter_queue(account: Account) -> None:
     url, arn = account.queue()
-    function, bucket = failing(account, DeadLetterConfig={"TargetArn": arn})
+    function, bucket = failing(account, arn, DeadLetterConfig={"TargetArn": arn})
     answer = account.client("lambda").invoke(
         FunctionName=function, InvocationType="Event", Payload=b'{"n": 1}'
     )
@@ -280,7 +287,7 @@ def test_a_failing_event_is_tried_three_times_then_goes_to_the_dead_letter_queue
 
 def test_the_event_configuration_of_a_function_is_kept_and_obeyed(account: Account) -> None:
     url, arn = account.queue()
-    function, bucket = failing(account)
+    function, bucket = failing(account, arn)
     client = account.client("lambda")
     for retries in (2, 0):
         client.put_function_event_invoke_config(

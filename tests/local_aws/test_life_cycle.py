@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -41,7 +40,7 @@ def busy(account: Account, dockerfile: Path) -> Iterator[tuple[LocalAws, list[in
     with LocalAws(time_scale=0, dockerfile=dockerfile) as aws:
         own = type(account)(aws)
         bucket = own.bucket()
-        function = own.function(SLEEPER, timeout=600)
+        function = own.function(SLEEPER, timeout=600, grants=[("s3:PutObject", f"arn:aws:s3:::{bucket}/*")])
         own.client("lambda").invoke(
             FunctionName=function, InvocationType="Event", Payload=json.dumps({"bucket": bucket})
         )
@@ -170,46 +169,58 @@ def test_an_unknown_control_command_is_refused_by_name(account: Account) -> None
 
 
 def test_calls_are_told_to_the_roles_that_made_them(account: Account) -> None:
-    from local_aws import roles
-
     bucket = account.bucket()
-    role = account.role("caller")
-    keys = roles.environment(role)
-    settings = {
-        "endpoint_url": account.aws.endpoint,
-        "region_name": "us-east-1",
-        "aws_access_key_id": keys["AWS_ACCESS_KEY_ID"],
-        "aws_secret_access_key": "x",
-    }
-    # The server gives a role its key when it first acts; this test is the role.
-    account.invoke(account.function("def lambda_handler(event, context): pass", role=role))
-    s3 = boto3.client("s3", **settings)
+    role = account.role("caller", ("*", "*"))
+    keys = account.keys(role, "caller-function")
+    s3 = account.client("s3", **keys)
     s3.put_object(Bucket=bucket, Key="a/b", Body=b"")
     s3.head_object(Bucket=bucket, Key="a/b")
     s3.list_objects_v2(Bucket=bucket)
     s3.put_object(Bucket=bucket, Key="c", Body=b"", IfNoneMatch="*")
-    boto3.client("sts", **settings).get_caller_identity()
-    with pytest.raises(ClientError):
-        boto3.client("dynamodb", **settings).get_item(TableName="jobs", Key={"k": {"S": "1"}})
-    with pytest.raises(ClientError):
-        boto3.client("batch", **settings).submit_job(jobName="j", jobQueue="q", jobDefinition="d")
-    with pytest.raises(ClientError):
-        boto3.client("lambda", **settings).invoke(FunctionName="f")
-    with pytest.raises(ClientError):
-        boto3.client("stepfunctions", **settings).send_task_heartbeat(taskToken="t")
+    s3.list_objects_v2(Bucket=bucket, Prefix="a/")
+    s3.copy_object(Bucket=bucket, Key="d", CopySource={"Bucket": bucket, "Key": "a/b"})
+    s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "c"}, {"Key": "d & e"}]})
+    account.client("sts", **keys).get_caller_identity()
+    line = {"timestamp": 1, "message": "m"}
+    failing: list[tuple[str, str, dict[str, Any]]] = [
+        ("dynamodb", "get_item", {"TableName": "jobs", "Key": {"k": {"S": "1"}}}),
+        ("dynamodb", "query", {"TableName": "jobs", "IndexName": "by-state", "KeyConditionExpression": "k"}),
+        ("batch", "submit_job", {"jobName": "j", "jobQueue": "q", "jobDefinition": "d:3"}),
+        ("lambda", "invoke", {"FunctionName": "f"}),
+        ("lambda", "invoke", {"FunctionName": "f", "Qualifier": "7"}),
+        ("stepfunctions", "send_task_heartbeat", {"taskToken": "t"}),
+        ("sns", "publish", {"TopicArn": "arn:aws:sns:us-east-1:123456789012:t", "Message": "m"}),
+        ("sqs", "send_message", {"QueueUrl": f"{account.aws.endpoint}/123456789012/q", "MessageBody": "m"}),
+        ("sagemaker", "describe_labeling_job", {"LabelingJobName": "Job-1"}),
+        ("sagemaker", "describe_workteam", {"WorkteamName": "team"}),
+        ("logs", "put_log_events", {"logGroupName": "g", "logStreamName": "s", "logEvents": [line]}),
+    ]
+    for service, operation, parameters in failing:
+        with pytest.raises(ClientError):
+            getattr(account.client(service, **keys), operation)(**parameters)
     seen = {
-        (call["service"], call["action"], call["resource"])
+        (f"{call['service']}:{call['action']}", call["resource"])
         for call in account.aws.control("GET", "calls")
-        if call["role"] == role and call["service"] != "logs"
+        if call["role"] == role and call["allowed"] and "/aws/lambda/" not in call["resource"]
     }
+    here = "us-east-1:123456789012"
     assert seen == {
-        ("s3", "PutObject", f"{bucket}/a/b"),
-        ("s3", "GetObject", f"{bucket}/a/b"),
-        ("s3", "ListBucket", bucket),
-        ("s3", "PutObject", f"{bucket}/c"),
-        ("sts", "GetCallerIdentity", "*"),
-        ("dynamodb", "GetItem", "jobs"),
-        ("batch", "SubmitJob", "q"),
-        ("lambda", "InvokeFunction", "f"),
-        ("states", "SendTaskHeartbeat", "*"),
+        ("s3:PutObject", f"arn:aws:s3:::{bucket}/a/b"),
+        ("s3:GetObject", f"arn:aws:s3:::{bucket}/a/b"),
+        ("s3:ListBucket", f"arn:aws:s3:::{bucket}"),
+        ("s3:PutObject", f"arn:aws:s3:::{bucket}/c"),
+        ("s3:PutObject", f"arn:aws:s3:::{bucket}/d"),
+        ("s3:DeleteObject", f"arn:aws:s3:::{bucket}/c"),
+        ("s3:DeleteObject", f"arn:aws:s3:::{bucket}/d & e"),
+        ("dynamodb:GetItem", f"arn:aws:dynamodb:{here}:table/jobs"),
+        ("dynamodb:Query", f"arn:aws:dynamodb:{here}:table/jobs/index/by-state"),
+        ("batch:SubmitJob", f"arn:aws:batch:{here}:job-queue/q"),
+        ("batch:SubmitJob", f"arn:aws:batch:{here}:job-definition/d:3"),
+        ("lambda:InvokeFunction", f"arn:aws:lambda:{here}:function:f"),
+        ("lambda:InvokeFunction", f"arn:aws:lambda:{here}:function:f:7"),
+        ("sns:Publish", f"arn:aws:sns:{here}:t"),
+        ("sqs:SendMessage", f"arn:aws:sqs:{here}:q"),
+        ("sagemaker:DescribeLabelingJob", f"arn:aws:sagemaker:{here}:labeling-job/job-1"),
+        ("sagemaker:DescribeWorkteam", f"arn:aws:sagemaker:{here}:workteam/private-crowd/team"),
+        ("logs:PutLogEvents", f"arn:aws:logs:{here}:log-group:g:log-stream:s"),
     }

@@ -20,7 +20,9 @@ from moto.core.utils import get_service_model
 from moto.sagemaker.responses import SageMakerResponse
 
 from labeling_engine import InvalidAnnotators
-from local_aws import calls, control, events, lambda_functions, patches, sagemaker, settings
+from local_aws import authorization, calls, control, events, lambda_functions, patches, sagemaker, settings
+from local_aws.resources import Need
+from local_aws.roles import Session
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/labeling"
@@ -37,6 +39,28 @@ def arn_of(kind: str, name: str) -> str:
 
 def function_arn(name: str) -> str:
     return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+
+
+def trust(service: str) -> str:
+    principal = {"Service": f"{service}.amazonaws.com"}
+    return json.dumps({"Statement": {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}})
+
+
+def allow(**actions: Any) -> str:
+    """Return the document of a policy that allows actions on resources; s3_GetObject is s3:GetObject."""
+    statements = [
+        {"Effect": "Allow", "Action": action.replace("_", ":"), "Resource": resource}
+        for action, resource in actions.items()
+    ]
+    return json.dumps({"Version": "2012-10-17", "Statement": statements})
+
+
+# What the role of a labelling job needs.
+RIGHTS = {
+    "s3_GetObject": "arn:aws:s3:::data/*",
+    "s3_PutObject": "arn:aws:s3:::data/output/*",
+    "lambda_InvokeFunction": [function_arn("pre"), function_arn("post")],
+}
 
 
 def refused(code: str, call: Callable[..., Any], **request: Any) -> str:
@@ -68,9 +92,10 @@ class World:
         return boto3.client(service, region_name=REGION, config=config)
 
     def set_up(self) -> None:
-        trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}}]}
-        for name in ("labeling", "lambda"):
-            self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+        iam = self.client("iam")
+        iam.create_role(RoleName="lambda", AssumeRolePolicyDocument=trust("lambda"))
+        iam.create_role(RoleName="labeling", AssumeRolePolicyDocument=trust("sagemaker"))
+        self.let_role(**RIGHTS)
         for name in ("pre", "post"):
             self.client("lambda").create_function(
                 FunctionName=name,
@@ -86,6 +111,12 @@ class World:
             "input.manifest", "".join(json.dumps({"source-ref": source}) + "\n" for source in self.sources)
         )
 
+    def let_role(self, **actions: Any) -> None:
+        """Let the role of the labelling jobs do this and nothing else."""
+        self.client("iam").put_role_policy(
+            RoleName="labeling", PolicyName="labeling", PolicyDocument=allow(**actions)
+        )
+
     def put(self, key: str, text: str) -> None:
         self.s3.put_object(Bucket="data", Key=key, Body=text.encode())
 
@@ -93,8 +124,8 @@ class World:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         return str(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode())
 
-    def invoke(self, arn: str, payload: Any, role_arn: str | None = None) -> Any:
-        assert role_arn == ROLE
+    def invoke(self, arn: str, payload: Any, caller: Session) -> Any:
+        assert caller.role_arn == ROLE
         return {"pre": self.pre, "post": self.post}[arn.rsplit(":", 1)[-1]](payload)
 
     def pre_annotate(self, event: dict[str, Any]) -> Any:
@@ -322,9 +353,35 @@ def test_what_the_labelling_role_does_is_recorded(world: World) -> None:
     seen = {
         (call["service"], call["action"], call["resource"]) for call in calls.seen() if call["role"] == ROLE
     }
-    assert ("s3", "GetObject", "data/input.manifest") in seen
-    assert ("s3", "GetObject", "data/template.liquid.html") in seen
-    assert ("s3", "PutObject", f"data/output/{name}/manifests/output/output.manifest") in seen
+    assert ("s3", "GetObject", "arn:aws:s3:::data/input.manifest") in seen
+    assert ("s3", "GetObject", "arn:aws:s3:::data/template.liquid.html") in seen
+    output = f"arn:aws:s3:::data/output/{name}/manifests/output/output.manifest"
+    assert ("s3", "PutObject", output) in seen
+
+
+@pytest.mark.parametrize(
+    ("lacking", "told"),
+    [
+        ("s3_GetObject", 's3:GetObject on resource: "arn:aws:s3:::data/input.manifest"'),
+        ("s3_PutObject", 's3:PutObject on resource: "arn:aws:s3:::data/output/'),
+        ("lambda_InvokeFunction", f"lambda:InvokeFunction on resource: {function_arn('pre')} because"),
+    ],
+)
+def test_a_job_whose_role_lacks_a_right_fails_with_the_refusal(
+    world: World, monkeypatch: pytest.MonkeyPatch, lacking: str, told: str
+) -> None:
+    invoke = lambda_functions.invoke
+
+    def checked(arn: str, payload: Any, caller: Session) -> Any:
+        authorization.check(caller, Need("lambda:InvokeFunction", arn))
+        return invoke(arn, payload, caller)
+
+    monkeypatch.setattr(lambda_functions, "invoke", checked)
+    world.let_role(**{action: on for action, on in RIGHTS.items() if action != lacking})
+    sagemaker.set_annotators(world.annotators())
+    failed = world.wait(world.create(), "Failed")
+    assert told in failed["FailureReason"]
+    assert "assumed-role/labeling/SageMaker" in failed["FailureReason"]
 
 
 def test_a_written_object_reaches_the_buckets_notifications(world: World) -> None:
@@ -444,8 +501,7 @@ def test_all_missing_things_are_told_at_once(world: World) -> None:
 
 
 def test_a_role_that_sagemaker_cannot_assume_is_refused(world: World) -> None:
-    trust = {"Statement": {"Effect": "Allow", "Principal": {"Service": ["lambda.amazonaws.com"]}}}
-    world.client("iam").create_role(RoleName="other", AssumeRolePolicyDocument=json.dumps(trust))
+    world.client("iam").create_role(RoleName="other", AssumeRolePolicyDocument=trust("lambda"))
     request = world.request(RoleArn=f"arn:aws:iam::{ACCOUNT}:role/other")
     assert "cannot assume" in refused("ValidationException", world.sagemaker.create_labeling_job, **request)
 

@@ -34,15 +34,6 @@ TEMPLATE = """<crowd-form><crowd-classifier name="choice" categories="{{ task.in
 </crowd-classifier></crowd-form>"""
 
 
-def role(account: Account) -> str:
-    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}}]}
-    return str(
-        account.client("iam").create_role(
-            RoleName=f"labeling-{uuid.uuid4().hex[:8]}", AssumeRolePolicyDocument=json.dumps(trust)
-        )["Role"]["Arn"]
-    )
-
-
 def create_job(account: Account, texts: dict[str, str]) -> dict[str, Any]:
     """Create a labelling job over texts and return its request."""
     bucket, s3, sagemaker = account.bucket(), account.client("s3"), account.client("sagemaker")
@@ -57,21 +48,30 @@ def create_job(account: Account, texts: dict[str, str]) -> dict[str, Any]:
         Description="People who label",
         MemberDefinitions=[{"CognitoMemberDefinition": member}],
     )
+    functions = [
+        account.function(code, grants=[("s3:GetObject", f"arn:aws:s3:::{bucket}/output/*")])
+        for code in (PRE, POST)
+    ]
     request: dict[str, Any] = {
         "LabelingJobName": name,
         "LabelAttributeName": "answer",
         "InputConfig": {"DataSource": {"S3DataSource": {"ManifestS3Uri": f"s3://{bucket}/input.manifest"}}},
         "OutputConfig": {"S3OutputPath": f"s3://{bucket}/output"},
-        "RoleArn": role(account),
+        "RoleArn": account.role(
+            f"labeling-{uuid.uuid4().hex[:8]}",
+            ("s3:GetObject", f"arn:aws:s3:::{bucket}/*"),
+            ("s3:PutObject", f"arn:aws:s3:::{bucket}/output/*"),
+            ("lambda:InvokeFunction", functions),
+        ),
         "HumanTaskConfig": {
             "WorkteamArn": team["WorkteamArn"],
             "UiConfig": {"UiTemplateS3Uri": f"s3://{bucket}/template.liquid.html"},
-            "PreHumanTaskLambdaArn": account.function(PRE),
+            "PreHumanTaskLambdaArn": functions[0],
             "TaskTitle": "Yes or no",
             "TaskDescription": "Answer the question",
             "NumberOfHumanWorkersPerDataObject": 2,
             "TaskTimeLimitInSeconds": 600,
-            "AnnotationConsolidationConfig": {"AnnotationConsolidationLambdaArn": account.function(POST)},
+            "AnnotationConsolidationConfig": {"AnnotationConsolidationLambdaArn": functions[1]},
         },
     }
     sagemaker.create_labeling_job(**request)

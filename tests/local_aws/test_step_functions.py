@@ -52,7 +52,7 @@ def history(account: Account, execution: str, **settings: Any) -> list[dict[str,
 @pytest.fixture(scope="module")
 def keeper(account: Account) -> str:
     """A function that keeps the tokens that it gets."""
-    return account.function(KEEP_TOKEN)
+    return account.function(KEEP_TOKEN, grants=[("s3:PutObject", "arn:aws:s3:::bucket-*/*")])
 
 
 def test_a_lambda_task_gets_its_payload_and_gives_its_result(account: Account) -> None:
@@ -264,7 +264,8 @@ def test_a_token_answered_inside_the_function_does_not_wait_for_a_heartbeat(acco
         import boto3
         def lambda_handler(event, context):
             boto3.client("stepfunctions").send_task_success(taskToken=event["token"], output='"at once"')
-        """
+        """,
+        grants=[("states:SendTaskSuccess", "arn:aws:states:us-east-1:123456789012:stateMachine:machine-*")],
     )
     task = token_task(function, "unused", HeartbeatSeconds=20, TimeoutSeconds=60)
     started = time.monotonic()

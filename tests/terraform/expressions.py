@@ -81,6 +81,17 @@ def _closing_quote(text: str, start: int) -> int:
     return position
 
 
+def bare_code(text: str) -> str:
+    """A file's text without what stands in quotes, and without its `#` comments."""
+    return re.sub(r'"(?:[^"\\\n]|\\.)*"|#[^\n]*', "", text)
+
+
+def expression(value: Any) -> str:
+    """The code of an attribute that is one expression; of any other value nothing."""
+    text = str(value)
+    return text[2:-1] if text.startswith("${") and text.endswith("}") else ""
+
+
 def written(value: Any) -> str:
     """A parsed type or default on one line, as in Terraform."""
     if value is None or isinstance(value, bool):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,12 +14,19 @@ import hcl2
 
 ROOT = Path(__file__).resolve().parents[2]
 PATTERNS = (
-    "lambdas/*/handler.py",
+    ".checkov.yaml",
+    "batch_image/Dockerfile",
+    "batch_image/**/*.py",
+    "batch_image/requirements.txt",
+    "lambdas/**/*.py",
+    "pyproject.toml",
     "scripts/build_lambdas.py",
+    "scripts/truthloop_cli/environments.py",
     "terraform/**/*.tf",
     "terraform/**/README.md",
     "terraform/envs/*",
     "terraform/state_machines/*.asl.json",
+    "terraform/tests/*.tftest.hcl",
     "ui_templates/*/template.liquid.html",
 )
 # Version 8 of the parser keeps the quotes of strings and labels unless it is told not to.
@@ -48,9 +57,9 @@ def parse_expression(expression: str) -> Any:
     return parse_hcl(f"x = {expression}\n")["x"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Stack:
-    """One Terraform folder, a root or a module: its path in the repository and its *.tf files by name."""
+    """One Terraform folder, a root, a module or an example: its path and its *.tf files by name."""
 
     path: str
     files: Mapping[str, str]
@@ -82,10 +91,14 @@ class Stack:
         return self.typed("resource").get((type_, name), {})
 
     def locals(self) -> dict[str, Any]:
+        return self._locals
+
+    @functools.cached_property
+    def _locals(self) -> dict[str, Any]:
         return {name: value for block in self.blocks("locals") for name, value in block.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Repository:
     """The files that the checks read, by their path relative to the repository."""
 
@@ -98,10 +111,19 @@ class Repository:
         return cls({path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in own})
 
     def edited(self, path: str, old: str, new: str) -> Repository:
-        """A copy in which every `old` of one file is `new`; `old` must be there."""
-        if old not in self.files[path]:
+        """A copy in which every `old` of one file is `new`; `old` must be there.
+
+        A space or line end in `old` stands for any number of both, since `terraform fmt` aligns.
+        """
+        pattern = r"\s+".join(re.escape(part) for part in old.split())
+        text, found = re.subn(pattern, lambda _: new, self.text(path))
+        if not found:
             raise ValueError(f"{path} does not hold {old!r}")
-        return Repository({**self.files, path: self.files[path].replace(old, new)})
+        return Repository({**self.files, path: text})
+
+    def with_file(self, path: str, text: str) -> Repository:
+        """A copy that has a file more."""
+        return Repository({**self.files, path: text})
 
     def without(self, path: str) -> Repository:
         """A copy that lacks a file, which must be there."""
@@ -117,13 +139,18 @@ class Repository:
         found = {path: text for path, text in self.files.items() if PurePosixPath(path).match(pattern)}
         return some(found, pattern)
 
+    @functools.cached_property
+    def _stacks(self) -> Mapping[str, Stack]:
+        """Every folder with Terraform files."""
+        folders: dict[str, dict[str, str]] = {}
+        for path, text in self.files.items():
+            if path.endswith(".tf"):
+                folder, _, name = path.rpartition("/")
+                folders.setdefault(folder, {})[name] = text
+        return {folder: Stack(folder, files) for folder, files in sorted(folders.items())}
+
     def stack(self, path: str) -> Stack:
-        files = {
-            PurePosixPath(name).name: text
-            for name, text in self.files.items()
-            if PurePosixPath(name).parent == PurePosixPath(path) and name.endswith(".tf")
-        }
-        return Stack(path, some(files, f"*.tf in {path}"))
+        return some(self._stacks.get(path), f"*.tf in {path}")
 
     def module(self, name: str) -> Stack:
         return self.stack(f"terraform/modules/{name}")
@@ -136,12 +163,23 @@ class Repository:
         return [self.root, self.stack("terraform/bootstrap")]
 
     def modules(self) -> list[Stack]:
-        paths = self.matching("terraform/modules/*/*.tf")
-        return [self.stack(folder) for folder in sorted({str(PurePosixPath(path).parent) for path in paths})]
+        return self._stacks_below("terraform/modules")
 
     def stacks(self) -> list[Stack]:
         """The two roots and all modules."""
         return [*self.roots(), *self.modules()]
+
+    def examples(self) -> list[Stack]:
+        """What shows how to call each module, and the whole stack."""
+        return self._stacks_below("terraform/examples")
+
+    def _stacks_below(self, folder: str) -> list[Stack]:
+        found = [stack for path, stack in self._stacks.items() if posixpath.dirname(path) == folder]
+        return some(found, f"{folder}/*/*.tf")
+
+    def source(self, stack: Stack, call: Mapping[str, Any]) -> str:
+        """The path in the repository of what a module call of a stack calls."""
+        return posixpath.normpath(f"{stack.path}/{call['source']}")
 
     def handlers(self) -> dict[str, str]:
         """The handlers' texts by the function's folder."""

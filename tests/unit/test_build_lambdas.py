@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
+import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -14,21 +18,68 @@ spec = importlib.util.spec_from_file_location("build_lambdas", ROOT / "scripts" 
 assert spec
 assert spec.loader
 build_lambdas = importlib.util.module_from_spec(spec)
+# A dataclass looks its module up there.
+sys.modules["build_lambdas"] = build_lambdas
 spec.loader.exec_module(build_lambdas)
 
 
-def test_two_builds_in_two_folders_give_the_same_bytes(tmp_path: Path) -> None:
-    names = build_lambdas.function_names()
-    assert len(names) >= 10
-    digests = []
-    for folder in (tmp_path / "one", tmp_path / "two"):
-        for name in names:
-            build_lambdas.build_function(name, folder)
-        digests.append(
-            {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in (folder / "lambdas").iterdir()}
-        )
-    assert digests[0] == digests[1]
-    assert set(digests[0]) == {f"{name}.zip" for name in names}
+# ---- the same bytes everywhere -----------------------------------------------------------------------------
+
+
+def copied_tree(folder: Path) -> Path:
+    """A copy of what the packages are made of, with the wheels that `make build` has downloaded."""
+    shutil.copytree(ROOT / "lambdas", folder / "lambdas", ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "build_lambdas.py", folder / "scripts")
+    if build_lambdas.WHEELS.is_dir():
+        shutil.copytree(build_lambdas.WHEELS, folder / "build" / "wheels")
+    return folder
+
+
+def build(tree: Path, umask: int = 0o022, **variables: str) -> str:
+    """Build a copied tree in a process of its own; return the checksums that it prints."""
+    command = [sys.executable, str(tree / "scripts" / "build_lambdas.py"), "--checksums"]
+    environment = {**os.environ, **variables}
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment, umask=umask, cwd="/", check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.partition("\n")[2]
+
+
+def test_two_builds_in_two_folders_give_the_same_sha_256_for_every_zip_and_layer(tmp_path: Path) -> None:
+    one = copied_tree(tmp_path / "one")
+    two = copied_tree(tmp_path / "somewhere" / "else" / "two")
+    for number, path in enumerate(sorted((two / "lambdas").rglob("*"))):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        os.utime(path, (10**9 + number, 10**9 + number))
+    # What editors, tests and operating systems leave behind.
+    for litter in (
+        "decide/__pycache__/handler.cpython-312.pyc",
+        "decide/.DS_Store",
+        "shared/.mypy_cache/x.json",
+        "decide/handler.py~",
+    ):
+        (two / "lambdas" / litter).parent.mkdir(exist_ok=True)
+        (two / "lambdas" / litter).write_text("litter")
+    first = build(one, TZ="UTC", PYTHONHASHSEED="0", LC_ALL="C")
+    second = build(two, umask=0o077, TZ="Asia/Tokyo", PYTHONHASHSEED="1", LC_ALL="C.UTF-8")
+    assert first == second
+    built = {line.split("  ")[1] for line in first.splitlines()}
+    assert built == {f"dist/lambdas/{name}.zip" for name in build_lambdas.function_names()} | {
+        "dist/layers/powertools.zip"
+    }
+    assert len(built) > 10
+
+
+def test_the_checksums_are_those_of_the_files(tmp_path: Path) -> None:
+    package = tmp_path / "dist" / "lambdas" / "one.zip"
+    assert build_lambdas.write_if_changed(package, b"one")
+    (line,) = build_lambdas.checksums(tmp_path / "dist")
+    assert line == f"{hashlib.sha256(b'one').hexdigest()}  dist/lambdas/one.zip"
+
+
+# ---- the packages ------------------------------------------------------------------------------------------
 
 
 def test_a_package_holds_its_handler_and_the_shared_package_and_nothing_built(tmp_path: Path) -> None:
@@ -47,12 +98,23 @@ def test_an_unchanged_function_is_not_written_again(tmp_path: Path) -> None:
     assert not build_lambdas.build_function("decide", tmp_path)
 
 
-def test_a_changed_byte_changes_the_package(tmp_path: Path) -> None:
-    source = tmp_path / "handler.py"
-    source.write_text("A = 1\n")
-    before = build_lambdas.zip_bytes([("handler.py", source)])
-    source.write_text("A = 2\n")
-    assert build_lambdas.zip_bytes([("handler.py", source)]) != before
+def test_only_the_function_whose_source_changed_is_written(tmp_path: Path) -> None:
+    tree = copied_tree(tmp_path)
+    build(tree)
+    handler = tree / "lambdas" / "decide" / "handler.py"
+    handler.write_text(handler.read_text() + "\n# changed\n")
+    command = [sys.executable, str(tree / "scripts" / "build_lambdas.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("1 written (decide)")
+
+
+def test_a_changed_byte_changes_the_package() -> None:
+    assert build_lambdas.zip_bytes({"a.py": b"1"}) != build_lambdas.zip_bytes({"a.py": b"2"})
+
+
+def test_a_file_that_would_be_twice_in_a_package_is_refused() -> None:
+    with pytest.raises(build_lambdas.BuildError, match=r"a\.py would be twice"):
+        build_lambdas.merged({"a.py": b"1"}, {"a.py": b"1"})
 
 
 def test_the_package_of_a_function_that_is_gone_is_removed(tmp_path: Path) -> None:
@@ -63,13 +125,84 @@ def test_the_package_of_a_function_that_is_gone_is_removed(tmp_path: Path) -> No
     assert not stale.exists()
 
 
-def test_the_layer_carries_the_powertools_that_the_tests_run_with() -> None:
-    pinned = dict(line.split("==") for line in build_lambdas.REQUIREMENTS.read_text().split() if "==" in line)
-    powertools = pytest.importorskip("aws_lambda_powertools.shared.version")
-    assert pinned["aws-lambda-powertools"] == powertools.VERSION
-
-
 def test_the_readme_lists_every_function() -> None:
     readme = (build_lambdas.LAMBDAS / "README.md").read_text()
-    listed = [line.split("`")[1] for line in readme.splitlines() if line.startswith("| `")]
+    functions, _, _ = readme.partition("\n## ")
+    listed = [line.split("`")[1] for line in functions.splitlines() if line.startswith("| `")]
     assert sorted(listed) == build_lambdas.function_names()
+
+
+# ---- the layer ---------------------------------------------------------------------------------------------
+
+
+def wheel(folder: Path, name: str, files: dict[str, str]) -> str:
+    """Write a wheel and return its hash."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for file, text in files.items():
+            archive.writestr(file, text)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_layer_is_what_the_pinned_wheels_put_beside_other_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "one/": "",
+        "one/__init__.py": "A = 1",
+        "one-1.0.data/purelib/extra.py": "",
+        "one-1.0.data/scripts/one": "#!python",
+        "one-1.0.dist-info/METADATA": "",
+        "one-1.0.dist-info/RECORD": "",
+    }
+    digest = wheel(tmp_path / "wheels", "one", files)
+    wheel(tmp_path / "wheels", "other", {"other.py": ""})
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"# Why.\none==1.0 \\\n    --hash=sha256:{digest}\n")
+    monkeypatch.setattr(build_lambdas, "REQUIREMENTS", requirements)
+    monkeypatch.setattr(build_lambdas, "WHEELS", tmp_path / "wheels")
+    assert build_lambdas.build_layer(tmp_path)
+    assert not build_lambdas.build_layer(tmp_path)
+    with zipfile.ZipFile(tmp_path / "layers" / "powertools.zip") as archive:
+        assert archive.namelist() == [
+            "python/extra.py",
+            "python/one-1.0.dist-info/METADATA",
+            "python/one/__init__.py",
+        ]
+
+
+def test_a_wheel_that_is_not_the_pinned_one_is_never_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel(tmp_path / "wheels", "one", {"one.py": "changed"})
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"one==1.0 --hash=sha256:{'0' * 64}\n")
+    monkeypatch.setattr(build_lambdas, "_download", lambda *_: None)
+    with pytest.raises(build_lambdas.BuildError, match=r"no wheel of one 1\.0 that has the hash"):
+        build_lambdas.wheels(requirements, tmp_path / "wheels")
+
+
+@pytest.mark.parametrize(
+    "text", ["one\n", "one>=1\n", "one==1.0\n", "one==1.0 --hash=sha256:12\n", "# none\n"]
+)
+def test_a_requirement_without_version_and_hash_is_refused(text: str) -> None:
+    with pytest.raises(build_lambdas.BuildError, match=r"lambdas/requirements\.txt"):
+        build_lambdas.pinned(text)
+
+
+def test_without_the_index_the_message_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"surely-not-there==1.0 --hash=sha256:{'0' * 64}\n")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    with pytest.raises(build_lambdas.BuildError, match="pip could not fetch"):
+        build_lambdas.wheels(requirements, tmp_path / "wheels")
+
+
+def test_the_layer_carries_the_powertools_that_the_tests_run_with() -> None:
+    requirements = build_lambdas.pinned(build_lambdas.REQUIREMENTS.read_text())
+    versions = {one.name: one.version for one in requirements}
+    powertools = pytest.importorskip("aws_lambda_powertools.shared.version")
+    assert versions["aws-lambda-powertools"] == powertools.VERSION

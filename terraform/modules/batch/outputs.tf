@@ -9,8 +9,8 @@ output "job_definition_name" {
 }
 
 output "job_queue_arn" {
-  description = "ARN of the job queue."
-  value       = aws_batch_job_queue.this.arn
+  description = "ARN of the job queue, the module's own or the given one."
+  value       = local.makes_queue ? aws_batch_job_queue.this[0].arn : var.job_queue_arn
 }
 
 output "job_role_arn" {

@@ -15,8 +15,10 @@ resource "aws_ecr_repository" "this" {
   }
 }
 
+# By its id, which a plan does not know while it replaces the repository: the policy goes with the old one, and this makes
+# it anew.
 resource "aws_ecr_lifecycle_policy" "this" {
-  repository = aws_ecr_repository.this.name
+  repository = aws_ecr_repository.this.id
 
   policy = jsonencode({
     rules = [{

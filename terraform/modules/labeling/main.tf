@@ -1,5 +1,7 @@
 # An account has one private workforce per region, so the team joins the one that exists.
 resource "aws_sagemaker_workteam" "this" {
+  count = var.workforce == null ? 0 : 1
+
   workteam_name = var.workteam_name
   description   = var.workteam_description
   tags          = var.tags
@@ -21,4 +23,5 @@ resource "aws_s3_object" "template" {
   source       = each.value
   source_hash  = filemd5(each.value)
   content_type = "text/html; charset=utf-8"
+  tags         = var.tags
 }

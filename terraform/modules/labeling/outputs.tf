@@ -9,6 +9,6 @@ output "template_keys" {
 }
 
 output "workteam_arn" {
-  description = "ARN of the work team."
-  value       = aws_sagemaker_workteam.this.arn
+  description = "ARN of the work team; null without a workforce."
+  value       = one(aws_sagemaker_workteam.this[*].arn)
 }

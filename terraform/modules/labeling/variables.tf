@@ -40,7 +40,7 @@ variable "role_name" {
 }
 
 variable "tags" {
-  description = "Tags of the work team and the role."
+  description = "Tags of the work team, the role and the templates."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -58,33 +58,33 @@ variable "template_paths" {
 }
 
 variable "workforce" {
-  description = "The private workforce's Cognito user pool and app client, and the user group whose members form the work team."
+  description = "The private workforce's Cognito user pool and app client, and the user group whose members form the work team; null when a work team exists, so that none is made."
   type = object({
     user_pool  = string
     client_id  = string
     user_group = string
   })
-  nullable = false
+  default = null
 }
 
 variable "workteam_description" {
-  description = "What the work team is for; its members read it."
+  description = "What the work team is for; its members read it. Null without a workforce."
   type        = string
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = length(var.workteam_description) >= 1 && length(var.workteam_description) <= 200
-    error_message = "The work team's description must have 1 to 200 characters."
+    condition     = var.workforce == null || try(length(var.workteam_description) >= 1 && length(var.workteam_description) <= 200, false)
+    error_message = "A work team needs a description of 1 to 200 characters."
   }
 }
 
 variable "workteam_name" {
-  description = "Name of the work team."
+  description = "Name of the work team; null without a workforce."
   type        = string
-  nullable    = false
+  default     = null
 
   validation {
-    condition     = can(regex("^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$", var.workteam_name))
-    error_message = "The work team's name must have 1 to 63 letters, digits and hyphens, and neither begin nor end with a hyphen."
+    condition     = var.workforce == null || can(regex("^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$", var.workteam_name))
+    error_message = "A work team needs a name of 1 to 63 letters, digits and hyphens, which neither begins nor ends with a hyphen."
   }
 }

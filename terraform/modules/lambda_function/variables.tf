@@ -1,3 +1,9 @@
+variable "code_signing_config_arn" {
+  description = "ARN of the code signing configuration that the archive must pass; null to take it unsigned."
+  type        = string
+  default     = null
+}
+
 variable "description" {
   description = "What the function does."
   type        = string
@@ -100,6 +106,17 @@ variable "policy_json" {
   description = "Policy document with what the function may do besides writing logs and traces; null for nothing."
   type        = string
   default     = null
+}
+
+variable "reserved_concurrency" {
+  description = "Number of invocations that may run at a time and that the account keeps free for the function, 0 stops it; null for a share of what the account has left."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.reserved_concurrency == null || try(var.reserved_concurrency >= 0 && floor(var.reserved_concurrency) == var.reserved_concurrency, false)
+    error_message = "The reserved concurrency must be a whole number from 0; null reserves nothing."
+  }
 }
 
 variable "service_name" {

@@ -1,10 +1,30 @@
+locals {
+  # What the names of a service's actions begin with. Other services' endpoints keep AWS's own policy, which admits all:
+  # not every service takes another one, those of ECS for instance don't.
+  action_prefixes = {
+    dynamodb       = "dynamodb"
+    s3             = "s3"
+    "ecr.api"      = "ecr"
+    "ecr.dkr"      = "ecr"
+    kms            = "kms"
+    logs           = "logs"
+    monitoring     = "cloudwatch"
+    secretsmanager = "secretsmanager"
+    sns            = "sns"
+    sqs            = "sqs"
+    ssm            = "ssm"
+    states         = "states"
+    sts            = "sts"
+  }
+}
+
+# By name, so that nothing moves when AWS opens another zone; local zones, which have other names, have no Fargate.
 data "aws_availability_zones" "available" {
   state = "available"
 
-  # Local zones need an opt-in and have no Fargate.
   filter {
-    name   = "opt-in-status"
-    values = ["opt-in-not-required"]
+    name   = "zone-name"
+    values = [for letter in ["a", "b", "c", "d", "e", "f"] : "${var.aws_region}${letter}"]
   }
 }
 
@@ -44,18 +64,21 @@ resource "aws_route_table_association" "private" {
 }
 
 resource "aws_vpc_endpoint" "gateway" {
-  for_each = toset(["dynamodb", "s3"])
+  for_each = {
+    dynamodb = data.aws_iam_policy_document.endpoint["dynamodb"].json
+    s3       = data.aws_iam_policy_document.s3_endpoint.json
+  }
 
   vpc_id            = aws_vpc.this.id
   vpc_endpoint_type = "Gateway"
   service_name      = "com.amazonaws.${var.aws_region}.${each.key}"
   route_table_ids   = [aws_route_table.private.id]
+  policy            = each.value
   tags              = merge(var.tags, { Name = "${var.name}-${each.key}" })
 }
 
-# A Fargate task needs these to pull its image and to write its logs.
 resource "aws_vpc_endpoint" "interface" {
-  for_each = toset(["ecr.api", "ecr.dkr", "logs"])
+  for_each = var.interface_endpoints
 
   vpc_id              = aws_vpc.this.id
   vpc_endpoint_type   = "Interface"
@@ -63,6 +86,7 @@ resource "aws_vpc_endpoint" "interface" {
   subnet_ids          = aws_subnet.private[*].id
   security_group_ids  = [aws_security_group.endpoints.id]
   private_dns_enabled = true
+  policy              = try(data.aws_iam_policy_document.endpoint[each.key].json, null)
   tags                = merge(var.tags, { Name = "${var.name}-${each.key}" })
 }
 
@@ -80,4 +104,23 @@ resource "aws_vpc_security_group_ingress_rule" "endpoints" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
+  tags              = var.tags
+}
+
+resource "aws_cloudwatch_log_group" "flow_logs" {
+  name              = local.log_group_name
+  retention_in_days = var.log_retention_in_days
+  kms_key_id        = var.kms_key_arn
+  tags              = var.tags
+}
+
+resource "aws_flow_log" "this" {
+  vpc_id               = aws_vpc.this.id
+  traffic_type         = "ALL"
+  log_destination_type = "cloud-watch-logs"
+  log_destination      = aws_cloudwatch_log_group.flow_logs.arn
+  iam_role_arn         = aws_iam_role.flow_logs.arn
+  tags                 = merge(var.tags, { Name = var.name })
+
+  depends_on = [aws_iam_role_policy.flow_logs]
 }

@@ -1,5 +1,5 @@
 variable "account_id" {
-  description = "Account of the topic."
+  description = "Account of the topic; only its alarms and budgets may publish."
   type        = string
   nullable    = false
 }
@@ -23,7 +23,7 @@ variable "emails" {
 }
 
 variable "kms_key_arn" {
-  description = "ARN of the KMS key that encrypts the messages; null for the key that AWS manages for SNS in the account."
+  description = "ARN of the KMS key that encrypts the messages, whose policy must admit CloudWatch and Budgets; null for the disk encryption of SNS."
   type        = string
   default     = null
 }

@@ -27,6 +27,13 @@ variable "kms_key_arn" {
   default     = null
 }
 
+variable "log_execution_data" {
+  description = "Whether the logs hold the data that passes between the states, task tokens among it."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "log_retention_in_days" {
   description = "Days that the logs are kept."
   type        = number

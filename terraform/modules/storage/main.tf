@@ -1,4 +1,6 @@
 resource "aws_s3_bucket" "this" {
+  # checkov:skip=CKV_AWS_144:A second region doubles the cost and may not be allowed to hold the data; versions keep what is overwritten or deleted
+
   bucket        = var.bucket_name
   force_destroy = var.force_destroy
   tags          = var.tags
@@ -73,6 +75,14 @@ resource "aws_s3_bucket_cors_configuration" "this" {
     allowed_origins = var.cors_allowed_origins
     expose_headers  = ["Access-Control-Allow-Origin"]
   }
+}
+
+resource "aws_s3_bucket_logging" "this" {
+  count = var.access_log_bucket_name == null ? 0 : 1
+
+  bucket        = aws_s3_bucket.this.id
+  target_bucket = var.access_log_bucket_name
+  target_prefix = "${var.bucket_name}/"
 }
 
 resource "aws_s3_bucket_notification" "this" {

@@ -1,3 +1,9 @@
+variable "access_log_bucket_name" {
+  description = "Name of an existing bucket that gets a log of every access, under this bucket's name; null for no log."
+  type        = string
+  default     = null
+}
+
 variable "bucket_name" {
   description = "Name of the bucket; unique among all AWS accounts."
   type        = string

@@ -2,7 +2,42 @@
 
 from __future__ import annotations
 
-from terraform.checks import data, environments, functions, loop, rights, shape, wiring
-from terraform.checks.registry import CHECKS, Check
+from terraform.checks import (
+    batch,
+    contracts,
+    data,
+    environments,
+    events,
+    examples,
+    functions,
+    loop,
+    monitoring,
+    names,
+    plans,
+    programs,
+    rights,
+    shape,
+    wiring,
+)
+from terraform.checks.registry import CHECKS, Check, problems_of
 
-__all__ = ["CHECKS", "Check", "data", "environments", "functions", "loop", "rights", "shape", "wiring"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "batch",
+    "contracts",
+    "data",
+    "environments",
+    "events",
+    "examples",
+    "functions",
+    "loop",
+    "monitoring",
+    "names",
+    "plans",
+    "problems_of",
+    "programs",
+    "rights",
+    "shape",
+    "wiring",
+]

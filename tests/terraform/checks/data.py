@@ -1,13 +1,14 @@
-"""Data is private, encrypted and can be restored; what runs leaves logs and traces."""
+"""Data is private, encrypted and can be restored; what runs is shut to the world and leaves traces."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from terraform.checks.registry import check
 from terraform.checks.rights import statements
 from terraform.expressions import references
-from terraform.repository import Repository, some
+from terraform.repository import Repository, parse_hcl, some
 
 _BUCKET_COMPANIONS = (
     "aws_s3_bucket_lifecycle_configuration",
@@ -17,6 +18,58 @@ _BUCKET_COMPANIONS = (
     "aws_s3_bucket_server_side_encryption_configuration",
     "aws_s3_bucket_versioning",
 )
+# Arguments of a bucket that are resources of their own by now.
+_INLINE = {
+    "acl",
+    "cors_rule",
+    "lifecycle_rule",
+    "logging",
+    "policy",
+    "server_side_encryption_configuration",
+    "versioning",
+}
+# The argument with the KMS key of everything that keeps something.
+_KEYS = {
+    "aws_cloudwatch_log_group": "kms_key_id",
+    "aws_dynamodb_table": "kms_key_arn",
+    "aws_ecr_repository": "kms_key",
+    "aws_lambda_function": "kms_key_arn",
+    "aws_s3_bucket_server_side_encryption_configuration": "kms_master_key_id",
+    "aws_sns_topic": "kms_master_key_id",
+    "aws_sqs_queue": "kms_master_key_id",
+}
+# https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+_RETENTIONS = {
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+}  # fmt: skip
+# Resources that take no tags; all others must.
+_UNTAGGABLE = {
+    "aws_batch_scheduling_policy_attachment",
+    "aws_cloudwatch_dashboard",
+    "aws_cloudwatch_event_target",
+    "aws_cloudwatch_log_metric_filter",
+    "aws_cloudwatch_query_definition",
+    "aws_ecr_lifecycle_policy",
+    "aws_iam_role_policy",
+    "aws_kms_alias",
+    "aws_lambda_function_event_invoke_config",
+    "aws_lambda_layer_version",
+    "aws_lambda_permission",
+    "aws_route_table_association",
+    "aws_s3_bucket_cors_configuration",
+    "aws_s3_bucket_lifecycle_configuration",
+    "aws_s3_bucket_logging",
+    "aws_s3_bucket_notification",
+    "aws_s3_bucket_ownership_controls",
+    "aws_s3_bucket_policy",
+    "aws_s3_bucket_public_access_block",
+    "aws_s3_bucket_server_side_encryption_configuration",
+    "aws_s3_bucket_versioning",
+    "aws_sns_topic_policy",
+    "aws_sns_topic_subscription",
+    "aws_sqs_queue_policy",
+}
+_WORLD = {"0.0.0.0/0", "::/0"}
 _PUBLIC_ACCESS = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")
 
 
@@ -38,6 +91,30 @@ def the_bucket_is_private_encrypted_versioned_and_tidy(repository: Repository) -
     for stack in repository.stacks():
         if any(type_ == "aws_s3_bucket" for type_, _ in stack.typed("resource")) and stack != storage:
             yield f"{stack.path} makes a bucket past the module storage"
+    for key in sorted(_INLINE & storage.resource("aws_s3_bucket").keys()):
+        yield f"the bucket sets {key} itself, which a resource of its own must"
+
+
+@check
+def the_buckets_policy_covers_the_bucket_and_its_objects(repository: Repository) -> Iterator[str]:
+    storage = repository.module("storage")
+    document = storage.typed("data").get(("aws_iam_policy_document", "this"), {})
+    for statement in some(statements(document), "statements in the bucket's policy"):
+        if statement["resources"] != ["${aws_s3_bucket.this.arn}", "${aws_s3_bucket.this.arn}/*"]:
+            yield f"the bucket's policy {statement.get('sid')} does not cover the bucket and all its objects"
+    policy = storage.resource("aws_s3_bucket_policy")
+    if policy.get("depends_on") != ["${aws_s3_bucket_public_access_block.this}"]:
+        yield "the bucket's policy and its public access block are changed at the same time, which S3 refuses"
+
+
+@check
+def browsers_may_only_read(repository: Repository) -> Iterator[str]:
+    rules = repository.module("storage").resource("aws_s3_bucket_cors_configuration").get("cors_rule", [])
+    for rule in some(rules, "CORS rules"):
+        if rule.get("allowed_methods") != ["GET"]:
+            yield f"browsers may {rule.get('allowed_methods')} objects"
+        if rule.get("allowed_origins") != "${var.cors_allowed_origins}":
+            yield "the origins of the CORS rule are written down"
 
 
 @check
@@ -84,6 +161,19 @@ def every_table_is_encrypted_protected_and_can_be_restored(repository: Repositor
 
 
 @check
+def every_table_declares_its_keys_and_nothing_else(repository: Repository) -> Iterator[str]:
+    module = repository.module("table")
+    table = module.resource("aws_dynamodb_table")
+    declared = [block["attribute"] for block in table.get("dynamic", []) if "attribute" in block]
+    if "attribute" in table or [block.get("for_each") for block in declared] != ["${local.key_names}"]:
+        yield "the table declares other attributes than local.key_names"
+    keys = str(module.locals().get("key_names"))
+    for key in ("var.hash_key", "var.range_key", "index.hash_key", "index.range_key"):
+        if key not in keys:
+            yield f"local.key_names of the module table lacks {key}"
+
+
+@check
 def what_runs_leaves_logs_that_expire_and_traces(repository: Repository) -> Iterator[str]:
     groups = {
         f"{stack.path}: log group {name}": body
@@ -108,26 +198,107 @@ def what_runs_leaves_logs_that_expire_and_traces(repository: Repository) -> Iter
 
 
 @check
-def the_compute_environment_can_be_changed_and_replaced(repository: Repository) -> Iterator[str]:
-    environment = repository.module("batch").resource("aws_batch_compute_environment")
-    if environment.get("lifecycle", [{}])[0].get("create_before_destroy") is not True:
-        yield "the compute environment is destroyed before its successor is made"
-    if "service_role" in environment:
-        yield "with a service role of its own the compute environment can't be changed in place"
-    if "tags" in environment.get("compute_resources", [{}])[0]:
-        yield "a change of compute_resources' tags would replace the compute environment"
+def logs_are_kept_for_a_time_that_cloudwatch_knows(repository: Repository) -> Iterator[str]:
+    kept = [
+        (f"{stack.path}: the default of {name}", body["default"])
+        for stack in repository.stacks()
+        for name, body in stack.named("variable").items()
+        if name == "log_retention_in_days" and "default" in body
+    ]
+    for path, text in repository.matching("terraform/envs/*.tfvars").items():
+        if (days := parse_hcl(text).get("log_retention_in_days")) is not None:
+            kept.append((path, days))
+    for where, days in some(kept, "times that logs are kept"):
+        if days not in _RETENTIONS:
+            yield f"{where} keeps logs for {days} days, which CloudWatch does not offer"
 
 
 @check
-def a_job_definition_always_means_the_same_program(repository: Repository) -> Iterator[str]:
-    definition = repository.module("batch").resource("aws_batch_job_definition")
-    if definition.get("deregister_on_new_revision") is not False:
-        yield "a new revision of the job definition ends what runs with the last one"
-    for key in ("timeout", "retry_strategy"):
-        if key not in definition:
-            yield f"the job definition has no {key}"
-    if (
-        repository.module("ecr_repository").resource("aws_ecr_repository").get("image_tag_mutability")
-        != "IMMUTABLE"
-    ):
-        yield "image tags may move"
+def what_keeps_data_takes_the_stacks_key(repository: Repository) -> Iterator[str]:
+    stores = [
+        (f"{stack.path}: {type_}.{name}", str(body), _KEYS[type_])
+        for stack in repository.modules()
+        for (type_, name), body in stack.typed("resource").items()
+        if type_ in _KEYS
+    ]
+    for where, body, key in some(stores, "resources that keep data"):
+        if not re.search(rf"'{key}': '[^']*var\.kms_key_arn", body):
+            yield f"{where} does not take var.kms_key_arn as its {key}"
+
+
+@check
+def every_key_rotates_and_says_who_may_use_it(repository: Repository) -> Iterator[str]:
+    keys = [
+        (f"{stack.path}: key {name}", body)
+        for stack in repository.modules()
+        for (type_, name), body in stack.typed("resource").items()
+        if type_ == "aws_kms_key"
+    ]
+    for where, body in some(keys, "KMS keys"):
+        if body.get("enable_key_rotation") is not True:
+            yield f"{where} does not rotate"
+        if not re.fullmatch(r"\$\{data\.aws_iam_policy_document\.\w+\.json\}", str(body.get("policy"))):
+            yield f"{where} has no policy of its own"
+
+
+@check
+def images_are_scanned_encrypted_and_tidied_away(repository: Repository) -> Iterator[str]:
+    module = repository.module("ecr_repository")
+    images = module.resource("aws_ecr_repository")
+    if images.get("image_scanning_configuration") != [{"scan_on_push": True}]:
+        yield "images are not scanned when they are pushed"
+    if "encryption_type" not in images.get("encryption_configuration", [{}])[0]:
+        yield "images are not encrypted with the stack's key"
+    if "imageCountMoreThan" not in str(module.resource("aws_ecr_lifecycle_policy").get("policy")):
+        yield "images are kept for ever"
+
+
+@check
+def what_can_be_tagged_is(repository: Repository) -> Iterator[str]:
+    tagged = [
+        (f"{stack.path}: {type_}.{name}", str(body.get("tags")))
+        for stack in repository.modules()
+        for (type_, name), body in stack.typed("resource").items()
+        if type_ not in _UNTAGGABLE
+    ]
+    for where, tags in some(tagged, "resources that can be tagged"):
+        if not re.match(r"\$\{(merge\()?var\.tags\b", tags):
+            yield f"{where} does not take var.tags"
+
+
+@check
+def nobody_from_outside_reaches_what_runs(repository: Repository) -> Iterator[str]:
+    resources = [
+        (f"{stack.path}: {type_}.{name}", type_, body)
+        for stack in repository.modules()
+        for (type_, name), body in stack.typed("resource").items()
+    ]
+    for where, type_, body in some(resources, "resources"):
+        if type_ in ("aws_internet_gateway", "aws_nat_gateway", "aws_eip", "aws_lambda_function_url"):
+            yield f"{where} opens a way to or from the internet"
+        if (
+            type_ == "aws_vpc_security_group_ingress_rule"
+            and {body.get("cidr_ipv4"), body.get("cidr_ipv6")} & _WORLD
+        ):
+            yield f"{where} lets the whole world in"
+        if type_ in ("aws_security_group", "aws_default_security_group") and body.keys() & {
+            "ingress",
+            "egress",
+        }:
+            yield f"{where} has rules of its own; give each its resource, with a description"
+        if type_ == "aws_subnet" and body.get("map_public_ip_on_launch") is True:
+            yield f"{where} gives out public addresses"
+        if type_.startswith("aws_vpc_security_group_") and not body.get("description"):
+            yield f"{where} does not say what it is for"
+
+
+@check
+def the_network_admits_nothing_unless_told_and_is_watched(repository: Repository) -> Iterator[str]:
+    network = repository.module("network")
+    if "vpc_id" not in network.resource("aws_default_security_group"):
+        yield "the VPC's default security group admits everything"
+    if network.resource("aws_flow_log").get("traffic_type") != "ALL":
+        yield "the network's traffic is not logged"
+    for (type_, name), body in network.typed("resource").items():
+        if type_ == "aws_vpc_endpoint" and "policy" not in body:
+            yield f"the endpoint {name} lets everything pass"

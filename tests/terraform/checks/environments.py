@@ -1,102 +1,40 @@
-"""Names carry the prefix and fit their services; environments differ in values alone."""
+"""Environments differ in values alone, each value fits its variable, and none is a secret."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from terraform.checks.registry import check
+from terraform.expressions import written
 from terraform.repository import Repository, parse_hcl, some
+from terraform.types import misfits
 
-# The longest name that each module may be given, by the quotas in the services' own guides. Where a module
-# names more than one thing, the tightest counts: a state machine may have 80 characters, but its role 64.
-_LONGEST = {
-    "batch": 64 - len("-batch-execution"),
-    "dead_letter_queue": 80,
-    "event_rule": 64,
-    "labeling": 63,
-    "lambda_function": 64,
-    "lambda_layer": 64,
-    "network": 255 - len("-endpoints"),
-    "notifications": 256,
-    "state_machine": 64,
-    "storage": 63,
-    "table": 255,
-}
-_NAMING_INPUTS = {
-    "bucket_name",
-    "function_name",
-    "layer_name",
-    "name",
-    "name_prefix",
-    "role_name",
-    "workteam_name",
-}
-_NAMING_ARGUMENTS = {"bucket", "function_name", "layer_name", "name", "workteam_name"}
 _NOT_WRITTEN_DOWN = {
     "an account id": re.compile(r"\b\d{12}\b"),
     "a partition": re.compile(r"arn:aws[:-]"),
-    "a folder of one machine": re.compile(r"\"/(?!aws/)[\w.-]+/"),
+    "a folder of one machine": re.compile(r"\"/(?!aws/|dev/xvd)[\w.-]+/"),
+}
+_SECRETS = {
+    "an access key": re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"),
+    "a private key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
+    "a secret": re.compile(
+        r"\b(\w+_)?(password|passwd|secret|api_?key|secret_key|access_key|access_token)\s*=\s*\"[^\"$]+\"",
+        re.I,
+    ),
 }
 _REGION = re.compile(r"\b[a-z]{2}(-[a-z]+)+-\d\b")
 
 
-def _names(repository: Repository) -> list[tuple[str, str, str]]:
-    """(module call, module, name) of everything that the root names, with `local.names` filled in."""
-    names = some(repository.root.locals().get("names"), "names in the root's locals")
-    found = []
-    for call, body in repository.root.named("module").items():
-        module = body["source"].rpartition("/")[2]
-        for key in sorted(_NAMING_INPUTS & body.keys()):
-            name = str(body[key])
-            if name.startswith("${module."):
-                continue  # It names what another module makes.
-            local = re.fullmatch(r"\$\{local\.names\.(\w+)\}", name)
-            name = str(names.get(local[1])) if local else name
-            folders = repository.functions() if "each.key" in name else [""]
-            for folder in folders:
-                filled = re.sub(r"\$\{replace\(each\.key[^}]*\}", folder.replace("_", "-"), name)
-                found.append((call, module, filled))
-    return some(found, "names")
-
-
-@check
-def every_name_begins_with_the_prefix(repository: Repository) -> Iterator[str]:
-    for call, _, name in _names(repository):
-        if not name.startswith("${var.name_prefix}"):
-            yield f"module {call} is given the name {name!r}, which does not begin with the name prefix"
-
-
-@check
-def modules_take_their_names_from_their_inputs(repository: Repository) -> Iterator[str]:
-    for stack in repository.modules():
-        for (type_, label), body in stack.typed("resource").items():
-            if type_ == "aws_iam_role_policy":
-                continue  # It is named inside its role.
-            for key in sorted(_NAMING_ARGUMENTS & body.keys()):
-                if "${" not in str(body[key]):
-                    yield f"{stack.path}: {type_}.{label} has the fixed {key} {body[key]!r}"
-
-
-@check
-def no_name_is_longer_than_its_service_allows(repository: Repository) -> Iterator[str]:
-    prefix = repository.root.named("variable").get("name_prefix", {})
-    longest = re.search(r"length\(var\.name_prefix\) <= (\d+)", str(prefix.get("validation")))
-    if longest is None:
-        yield "the root's name_prefix has no greatest length"
-        return
-    for call, module, name in _names(repository):
-        filled = name.replace("${var.name_prefix}", "p" * int(longest[1]))
-        filled = filled.replace("${local.account_id}", "1" * 12)
-        if len(filled) > _LONGEST[module] or "${" in filled:
-            yield f"module {call}: {name!r} may have {len(filled)} characters, allowed are {_LONGEST[module]}"
+def _settings(repository: Repository) -> dict[str, Mapping[str, Any]]:
+    """The variables of each environment, by its path."""
+    return {path: parse_hcl(text) for path, text in repository.matching("terraform/envs/*.tfvars").items()}
 
 
 @check
 def every_environment_sets_the_same_variables(repository: Repository) -> Iterator[str]:
-    settings = {
-        path: set(parse_hcl(text)) for path, text in repository.matching("terraform/envs/*.tfvars").items()
-    }
+    settings = {path: set(values) for path, values in _settings(repository).items()}
     everything = some(set.union(*settings.values()), "settings in *.tfvars")
     variables = repository.root.named("variable")
     # The image's tag is what a deployment is of; it comes with the command.
@@ -106,6 +44,62 @@ def every_environment_sets_the_same_variables(repository: Repository) -> Iterato
             yield f"{path} does not set {key}"
         for key in sorted(found - variables.keys()):
             yield f"{path} sets {key}, which is no variable"
+
+
+@check
+def every_value_fits_its_variable(repository: Repository) -> Iterator[str]:
+    variables = repository.root.named("variable")
+    for path, values in _settings(repository).items():
+        for name in sorted(values.keys() & variables.keys()):
+            if values[name] is None and variables[name].get("nullable") is False:
+                yield f"{path}: {name} must not be null"
+            elif values[name] is not None:
+                yield from misfits(values[name], _type(variables[name]), f"{path}: {name}")
+    for stack in repository.stacks():
+        for name, body in stack.named("variable").items():
+            if body.get("default") is not None:
+                yield from misfits(body["default"], _type(body), f"{stack.path}: the default of {name}")
+
+
+def _type(variable: Mapping[str, Any]) -> str:
+    return written(variable["type"]).strip('"')
+
+
+@check
+def no_two_environments_share_a_name(repository: Repository) -> Iterator[str]:
+    prefixes = {path: values.get("name_prefix") for path, values in _settings(repository).items()}
+    for path, prefix in prefixes.items():
+        if list(prefixes.values()).count(prefix) > 1:
+            yield f"{path} has the name prefix {prefix}, as another environment does"
+    for path, text in repository.matching("terraform/envs/*.s3.tfbackend").items():
+        name = path.rpartition("/")[2].removesuffix(".s3.tfbackend")
+        if name not in str(parse_hcl(text).get("key")):
+            yield f"{path} keeps its state under a key that does not name {name}"
+
+
+@check
+def production_is_protected(repository: Repository) -> Iterator[str]:
+    path = "terraform/envs/prod.tfvars"
+    values = parse_hcl(repository.text(path))
+    if values.get("protect_data") is not True:
+        yield f"{path} does not protect its data"
+    if values.get("create_kms_key") is not True and not values.get("kms_key_arn"):
+        yield f"{path} has no KMS key of its own"
+    if "SPOT" in str(values.get("batch")):
+        yield f"{path} runs its jobs where they may be interrupted"
+
+
+@check
+def no_secret_is_written_down(repository: Repository) -> Iterator[str]:
+    places = {
+        path: text
+        for path, text in repository.files.items()
+        if path.startswith("terraform/") and path.endswith((".tf", ".tfvars", ".tfbackend", ".json"))
+    }
+    for path, text in some(places, "Terraform files").items():
+        for what, pattern in _SECRETS.items():
+            if match := pattern.search(text):
+                yield f"{path} holds {what}: {match[0][:20]}…"
 
 
 @check
@@ -143,10 +137,29 @@ def the_provider_is_held_to_its_accounts_and_tags_everything(repository: Reposit
 def no_account_region_or_partition_is_written_down(repository: Repository) -> Iterator[str]:
     for stack in repository.stacks():
         for name, text in stack.files.items():
-            code = re.sub(r"#.*", "", text)
+            # A message may show what an ARN looks like.
+            code = re.sub(r"#.*|^ *(error_message|description) *=.*", "", text, flags=re.MULTILINE)
             for what, pattern in _NOT_WRITTEN_DOWN.items():
                 for match in pattern.finditer(code):
                     yield f"{stack.path}/{name} holds {what}: {match[0]}"
             for line in code.splitlines():
                 if _REGION.search(line) and 'default     = "us-east-1"' not in line:
                     yield f"{stack.path}/{name} holds a region: {line.strip()}"
+
+
+@check
+def every_state_lies_in_the_bucket_that_the_bootstrap_makes(repository: Repository) -> Iterator[str]:
+    bootstrap = repository.stack("terraform/bootstrap")
+    prefix = bootstrap.named("variable").get("name_prefix", {}).get("default")
+    made = str(bootstrap.named("module").get("state", {}).get("bucket_name"))
+    made = made.replace("${var.name_prefix}", str(prefix))
+    for path, values in _settings(repository).items():
+        backend = parse_hcl(repository.text(path.removesuffix(".tfvars") + ".s3.tfbackend"))
+        # The embedded AWS makes its bucket itself.
+        if not path.endswith("/local.tfvars"):
+            account = "".join(values.get("allowed_account_ids", []))
+            wanted = made.replace("${data.aws_caller_identity.current.account_id}", account)
+            if backend.get("bucket") != wanted:
+                yield f"{path}: the state must lie in {wanted}, not in {backend.get('bucket')}"
+            if backend.get("region") != values.get("aws_region"):
+                yield f"{path}: the state must lie in {values.get('aws_region')}, where the environment is"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 
 from terraform.checks.registry import check
@@ -58,6 +59,41 @@ def every_function_gets_exactly_the_environment_that_it_declares(repository: Rep
 
 
 @check
+def packages_lie_where_the_build_puts_them(repository: Repository) -> Iterator[str]:
+    build = repository.text("scripts/build_lambdas.py")
+    if 'lambdas.glob("*/handler.py")' not in build:
+        yield "scripts/build_lambdas.py does not build every lambdas/*/handler.py"
+    root = "".join(repository.root.files.values())
+    given = repository.root.named("module").get("function", {}).get("package_path", "")
+    for built, folder in (
+        ('dist / "lambdas" / f"{name}.zip"', "${path.module}/../dist/lambdas"),
+        ('dist / "layers" / "powertools.zip"', "${path.module}/../dist/layers/powertools.zip"),
+    ):
+        if built not in build or f'"{folder}"' not in root:
+            yield f"scripts/build_lambdas.py must build {built}, and the root take it from {folder}"
+    if not given.endswith("/${each.key}.zip"):
+        yield f"the functions' packages are {given}, not <folder>.zip"
+
+
+@check
+def one_python_runs_everything(repository: Repository) -> Iterator[str]:
+    settings = tomllib.loads(repository.text("pyproject.toml"))
+    oldest = settings["project"]["requires-python"].removeprefix(">=")
+    if settings["tool"]["ruff"]["target-version"] != f"py{oldest.replace('.', '')}":
+        yield f"ruff does not look for Python {oldest}, the oldest that is supported"
+    if settings["tool"]["mypy"]["python_version"] != oldest:
+        yield f"mypy does not look for Python {oldest}, the oldest that is supported"
+    runtime = str(repository.module("lambda_function").resource("aws_lambda_function").get("runtime"))
+    image = re.search(
+        r"^FROM python:(\d+\.\d+)\.\d+-", repository.text("batch_image/Dockerfile"), re.MULTILINE
+    )
+    if image is None or f"python{image[1]}" != runtime:
+        yield f"batch_image/Dockerfile is based on another Python than the functions' {runtime}"
+    if tuple(map(int, runtime.removeprefix("python").split("."))) < tuple(map(int, oldest.split("."))):
+        yield f"functions run on {runtime}, which is older than requires-python"
+
+
+@check
 def packages_are_built_for_the_python_that_runs_them(repository: Repository) -> Iterator[str]:
     built = re.search(r'^LAMBDA_PYTHON = "(.+)"$', repository.text("scripts/build_lambdas.py"), re.MULTILINE)
     wanted = f"python{built[1]}" if built else "no version"
@@ -83,6 +119,21 @@ def a_package_that_changes_is_deployed(repository: Repository) -> Iterator[str]:
         path = body["filename"].removeprefix("${").removesuffix("}")
         if body.get("source_code_hash") != f"${{filebase64sha256({path})}}":
             yield f"{where} must have source_code_hash = filebase64sha256({path})"
+        if not path.startswith("var."):
+            yield f"{where} takes its package from {path}; written down, it must exist to be validated"
+
+
+@check
+def the_size_of_a_function_is_bounded(repository: Repository) -> Iterator[str]:
+    # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    variables = repository.module("lambda_function").named("variable")
+    for name, least, most in (("timeout_seconds", 1, 900), ("memory_mb", 128, 10240)):
+        bounds = f"var.{name} >= {least} && var.{name} <= {most}"
+        if bounds not in str(variables.get(name, {}).get("validation")):
+            yield f"module lambda_function: {name} needs a validation with {bounds}"
+        for folder, function in repository.functions().items():
+            if not least <= function[name] <= most:
+                yield f"function {folder} has the {name} {function[name]}, allowed are {least} to {most}"
 
 
 @check
@@ -99,6 +150,12 @@ def what_fails_after_an_event_is_kept(repository: Repository) -> Iterator[str]:
         yield f"an event rule invokes {name}, which is not asynchronous and so has no failure queue"
     for name in sorted(asynchronous - invoked):
         yield f"{name} is asynchronous, but no event rule invokes it"
+    given = str(repository.root.named("module").get("function", {}).get("failure_queue"))
+    if not given.startswith("${each.value.asynchronous ? "):
+        yield f"the functions' failure_queue is {given}, whether they are asynchronous or not"
+    config = repository.module("lambda_function").resource("aws_lambda_function_event_invoke_config")
+    if "var.failure_queue.arn" not in str(config.get("destination_config")):
+        yield "the module lambda_function sends nothing to its failure_queue"
 
 
 @check

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
 from terraform.checks.registry import check
-from terraform.expressions import input_table, output_table
-from terraform.repository import Repository, parse_hcl, some
+from terraform.expressions import bare_code, code_of, input_table, output_table, texts
+from terraform.repository import Repository, Stack, parse_hcl, some
 
 _FILES = ("README.md", "main.tf", "outputs.tf", "variables.tf", "versions.tf")
 _GONE_IN_ONE_MAJOR = {
@@ -20,6 +21,10 @@ _GONE_IN_ONE_MAJOR = {
     "aws_batch_job_queue": {"compute_environments"},
     "aws_cloudwatch_event_rule": {"is_enabled"},
 }
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+# A variable of such a name is a choice among words that AWS or the code gives.
+_CHOICE = re.compile(r"(^|_)(level|mode|operator|strategy|type)$")
 
 
 @check
@@ -134,3 +139,67 @@ def only_what_both_majors_of_the_provider_accept_is_used(repository: Repository)
                 yield f"{stack.path}: {type_}.{name} sets {key}, which one of the majors refuses"
         if any(type_ == "aws_region" for type_, _ in stack.typed("data")):
             yield f"{stack.path} reads data.aws_region, whose attributes differ: pass aws_region"
+
+
+def _all(repository: Repository) -> list[Stack]:
+    return [*repository.stacks(), *repository.examples()]
+
+
+@check
+def variables_and_outputs_stand_in_their_files_by_the_alphabet(repository: Repository) -> Iterator[str]:
+    for stack in repository.stacks():
+        for kind in ("variable", "output"):
+            for name, text in stack.files.items():
+                declared = [label for block in parse_hcl(text).get(kind, []) for label in block]
+                if declared and name != f"{kind}s.tf":
+                    yield f"{stack.path}/{name} declares {kind} {declared[0]}, which belongs into {kind}s.tf"
+                for first, second in itertools.pairwise(declared):
+                    if first > second:
+                        yield f"{stack.path}/{name} has {kind} {second} after {first}"
+
+
+@check
+def names_are_plain_and_do_not_repeat_their_type(repository: Repository) -> Iterator[str]:
+    for stack in _all(repository):
+        typed = [*stack.typed("resource"), *stack.typed("data")]
+        named = [name for kind in ("variable", "output", "module") for name in stack.named(kind)]
+        for name in [*named, *stack.locals(), *(name for _, name in typed)]:
+            if not _NAME.fullmatch(name):
+                yield f"{stack.path}: the name {name} has more than small letters, digits and underscores"
+        for type_, name in typed:
+            if type_.rpartition("_")[2] in name.split("_"):
+                yield f"{stack.path}: {type_}.{name} repeats its type in its name"
+
+
+@check
+def comments_begin_with_a_hash(repository: Repository) -> Iterator[str]:
+    for stack in _all(repository):
+        for name, text in stack.files.items():
+            if match := re.search(r"//|/\*", bare_code(text)):
+                yield f"{stack.path}/{name} has a comment with {match[0]}"
+
+
+@check
+def nothing_is_written_in_the_way_of_old_versions(repository: Repository) -> Iterator[str]:
+    for stack in _all(repository):
+        for name, text in stack.files.items():
+            for match in re.finditer(r'"\$\{[^{}"]*\}"', re.sub(r"#.*", "", text)):
+                yield f"{stack.path}/{name} has {match[0]}, where the expression alone does"
+            for expression in texts(parse_hcl(text)):
+                for code in code_of(expression):
+                    for match in re.finditer(r"[\w\])]+\.(\d+)\b", code):
+                        if not match[0][0].isdigit():
+                            yield f"{stack.path}/{name} has {match[0]}, an index without brackets"
+
+
+@check
+def every_choice_lists_what_is_allowed(repository: Repository) -> Iterator[str]:
+    choices = [
+        (f"{stack.path}: variable {name}", body)
+        for stack in repository.modules()
+        for name, body in stack.named("variable").items()
+        if _CHOICE.search(name) and body.get("type") == "string"
+    ]
+    for where, body in some(choices, "variables that are a choice"):
+        if not re.search(r"contains\(\[", str(body.get("validation"))):
+            yield f"{where} has no validation that lists what it may be"

@@ -103,7 +103,7 @@ def test_a_job_of_somebody_elses_under_our_name_is_an_error_and_is_never_waited_
     backend.jobs[NAME] = replace(job, **theirs)
     with pytest.raises(ForeignLabelingJob, match="s3://other"):
         waiting.start(record(), submission())
-    assert list(jobs.open_names()) == []
+    assert list(jobs.open_records()) == []
 
 
 def test_a_record_of_another_campaign_is_never_overwritten(waiting: Waiting, jobs: JobsTable) -> None:
@@ -127,7 +127,7 @@ def test_nothing_to_label_resumes_the_execution_without_a_job(
         }
     }
     assert backend.jobs == {}
-    assert list(jobs.open_names()) == []
+    assert list(jobs.open_records()) == []
     assert waiting.skip("token-1").outcome is Outcome.NOBODY_WAITS
 
 
@@ -258,7 +258,7 @@ def test_a_running_job_gets_a_heartbeat_and_stays_open(
     result = started.reconcile()
     assert executions.heartbeats == ["token-1"]
     assert result.counts()["not_finished"] == 1
-    assert list(jobs.open_names()) == [NAME]
+    assert [each.job_name for each in jobs.open_records()] == [NAME]
     result.raise_for_errors()
 
 
@@ -301,7 +301,7 @@ def test_a_job_that_is_being_created_is_left_alone_and_one_that_never_came_is_gi
         assert waiting.release(NAME).outcome is outcome
     assert executions.failures["token-1"][0] == "LabelingJobFailed"
     assert "never created" in executions.failures["token-1"][1]
-    assert list(jobs.open_names()) == []
+    assert list(jobs.open_records()) == []
 
 
 # ---- the table

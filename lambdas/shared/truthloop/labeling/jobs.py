@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from truthloop import aws
 from truthloop.errors import TruthloopError
+from truthloop.labeling.backend import JobCounters
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -43,6 +44,8 @@ class JobRecord:
         When the token was stored, ISO 8601.
     status
         The job's status when the execution was told; None before.
+    counters, counters_since
+        The counters that were noted last, and since when they are so, ISO 8601; None before the first time.
     """
 
     job_name: str
@@ -59,10 +62,21 @@ class JobRecord:
     created_at: str = ""
     status: str | None = None
     released_at: str | None = None
+    counters: JobCounters | None = None
+    counters_since: str | None = None
+
+    @property
+    def unchanged_since(self) -> datetime:
+        """Since when no progress is known: the last change of the counters, or else the job's beginning."""
+        return datetime.fromisoformat(self.counters_since or self.created_at or self.waiting_since)
+
+
+# What `open` leaves as it is or removes.
+_KEPT_OR_REMOVED = {"job_name", "created_at", "status", "released_at", "counters", "counters_since"}
 
 
 class JobsTable:
-    """Reads and writes job records; every read sees all earlier writes, but for `open_names`."""
+    """Reads and writes job records; every read sees all earlier writes, but for `open_records`."""
 
     def __init__(self, table: str, client: DynamoDBClient | None = None) -> None:
         self._table = table
@@ -93,16 +107,14 @@ class JobsTable:
     def open(self, record: JobRecord) -> None:
         """Store a job before it is created; of a known job, replace the token and open it again.
 
+        The counters stay: who waits for a job says nothing about its progress.
+
         Raises
         ------
         ForeignLabelingJob
             When the name is another campaign's.
         """
-        values = {
-            name: value
-            for name, value in _values(record).items()
-            if name not in ("job_name", "created_at", "status", "released_at")
-        }
+        values = {name: value for name, value in _values(record).items() if name not in _KEPT_OR_REMOVED}
         assignments = [f"#{name} = :{name}" for name in values]
         # The first creation is the job's; a later token doesn't change when it was.
         assignments.append("#created_at = if_not_exists(#created_at, :waiting_since)")
@@ -123,15 +135,16 @@ class JobsTable:
                 f"{record.campaign_uri}. Choose another campaign name."
             ) from error
 
-    def mark_released(self, record: JobRecord, status: str, now: datetime) -> bool:
+    def mark_released(self, record: JobRecord, status: str, now: datetime) -> str | None:
         """Note that the execution with the record's token was told.
 
         Returns
         -------
-        False when a newer token was stored meanwhile: another execution waits, and the job stays open.
+        The state before, which is "open" for one call alone; None when a newer token was stored meanwhile:
+        another execution waits, and the job stays open.
         """
         try:
-            self._client.update_item(
+            answer = self._client.update_item(
                 TableName=self._table,
                 Key=_key(record.job_name),
                 UpdateExpression="SET #state = :state, #status = :status, #released_at = :released_at",
@@ -145,15 +158,44 @@ class JobsTable:
                         "task_token": record.task_token,
                     }
                 ),
+                ReturnValues="ALL_OLD",
             )
         except ClientError as error:
             if _condition_failed(error):
-                return False
+                return None
             raise
-        return True
+        return answer["Attributes"]["state"]["S"]
 
-    def open_names(self) -> Iterator[str]:
-        """The names of the open jobs, oldest first; from the index, which lags a moment behind."""
+    def note_progress(self, record: JobRecord, counters: JobCounters, now: datetime) -> JobRecord:
+        """Note an open job's counters and that they are so since now; the same ones again change nothing.
+
+        Returns
+        -------
+        The record with what is known now.
+        """
+        if record.counters == counters:
+            return record
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=_key(record.job_name),
+                UpdateExpression="SET #counters = :counters, #counters_since = :now",
+                ConditionExpression=(
+                    "#state = :open AND (attribute_not_exists(#counters) OR #counters <> :counters)"
+                ),
+                ExpressionAttributeNames=_names("counters", "counters_since", "state"),
+                ExpressionAttributeValues=_serialised(
+                    {"counters": asdict(counters), "now": now.isoformat(), "open": OPEN}
+                ),
+            )
+        except ClientError as error:
+            # Another run noted the same just now, or the job was released: there is nothing left to note.
+            if not _condition_failed(error):
+                raise
+        return replace(record, counters=counters, counters_since=now.isoformat())
+
+    def open_records(self) -> Iterator[JobRecord]:
+        """The open jobs, oldest first; from the index, which lags a moment behind."""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             IndexName=_BY_STATE,
@@ -163,7 +205,7 @@ class JobsTable:
         )
         for page in pages:
             for item in page["Items"]:
-                yield item["job_name"]["S"]
+                yield _record(item)
 
 
 def _key(job_name: str) -> dict[str, Any]:
@@ -195,8 +237,15 @@ def _record(item: Mapping[str, Any]) -> JobRecord:
             "round": int(values["round"]),
             "attempt": int(values["attempt"]),
             "label_categories": tuple(values["label_categories"]),
+            "counters": _counters(values.get("counters")),
         }
     )
+
+
+def _counters(document: Mapping[str, Any] | None) -> JobCounters | None:
+    if document is None:
+        return None
+    return JobCounters(**{name: int(value) for name, value in document.items()})
 
 
 def _condition_failed(error: ClientError) -> bool:

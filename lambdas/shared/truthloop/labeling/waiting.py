@@ -27,7 +27,7 @@ from truthloop.labeling.backend import (
     JobSubmission,
     LabelingBackend,
 )
-from truthloop.labeling.jobs import RELEASED, ForeignLabelingJob, JobRecord, JobsTable
+from truthloop.labeling.jobs import OPEN, RELEASED, ForeignLabelingJob, JobRecord, JobsTable
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -68,11 +68,21 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Release:
-    """What was found and done about one job."""
+    """What was found and done about one job.
+
+    Attributes
+    ----------
+    ended
+        Whether this call closed the job's record. Of all calls about a job's end one does, so it counts jobs.
+    counters
+        Of a job that people are at; None of the others.
+    """
 
     job_name: str | None
     outcome: Outcome
     status: str | None = None
+    ended: bool = False
+    counters: JobCounters | None = None
 
     def to_log(self) -> dict[str, str | None]:
         """What may be logged: no token."""
@@ -80,10 +90,26 @@ class Release:
 
 
 @dataclass(frozen=True)
+class OpenJob:
+    """A job that has not ended as far as is known, and since when it made no progress."""
+
+    job_name: str
+    campaign: str
+    unchanged_since: datetime
+
+
+@dataclass(frozen=True)
 class Reconciliation:
-    """What a run over the open jobs did, and the errors by job name of those that it could not handle."""
+    """What a run over the open jobs did, and the errors by job name of those that it could not handle.
+
+    Attributes
+    ----------
+    open_jobs
+        The jobs that are still open; one with an error stands as it was known before.
+    """
 
     releases: list[Release] = field(default_factory=list)
+    open_jobs: list[OpenJob] = field(default_factory=list)
     errors: dict[str, Exception] = field(default_factory=dict)
 
     def counts(self) -> dict[str, int]:
@@ -170,29 +196,38 @@ class Waiting:
             return self._tell(record, job)
         if job is None and self._now() - datetime.fromisoformat(record.waiting_since) > _CREATION_MAXIMUM:
             return self._tell_failure(record, "The labelling job was never created.", _NEVER_CREATED)
-        return Release(job_name, Outcome.NOT_FINISHED)
+        return Release(job_name, Outcome.NOT_FINISHED, counters=None if job is None else job.counters)
 
     def reconcile(self) -> Reconciliation:
-        """Look at every open job: release those that ended unnoticed, send a heartbeat for the others.
+        """Look at every open job: release those that ended unnoticed; of the others note the progress.
+
+        Whoever waits for a job that is open gets a heartbeat.
 
         An error with one job doesn't keep the others from their turn; see `Reconciliation`.
         """
         result = Reconciliation()
-        for name in list(self._jobs.open_names()):
+        for known in list(self._jobs.open_records()):
             try:
-                release = self.release(name)
-                if release.outcome is Outcome.NOT_FINISHED:
-                    release = self._heartbeat(name)
+                release, record = self._attend_to(known.job_name)
             except (TruthloopError, ClientError, BotoCoreError) as error:
-                result.errors[name] = error
+                result.errors[known.job_name] = error
+                record = known
             else:
                 result.releases.append(release)
+            if record is not None:
+                result.open_jobs.append(OpenJob(record.job_name, record.campaign, record.unchanged_since))
         return result
 
-    def _heartbeat(self, job_name: str) -> Release:
-        token = self._jobs.require(job_name).task_token
-        alive = self._send(self._states.send_task_heartbeat, taskToken=token)
-        return Release(job_name, Outcome.NOT_FINISHED if alive else Outcome.NOBODY_WAITS)
+    def _attend_to(self, job_name: str) -> tuple[Release, JobRecord | None]:
+        """What was done about an open job, and its record if it is still open."""
+        release = self.release(job_name)
+        if release.outcome is not Outcome.NOT_FINISHED:
+            return release, None
+        record = self._jobs.require(job_name)
+        if release.counters is not None:
+            record = self._jobs.note_progress(record, release.counters, self._now())
+        alive = self._send(self._states.send_task_heartbeat, taskToken=record.task_token)
+        return release if alive else Release(job_name, Outcome.NOBODY_WAITS), record
 
     def _tell(self, record: JobRecord, job: Job) -> Release:
         if job.status is JobStatus.FAILED:
@@ -215,10 +250,11 @@ class Waiting:
         return self._mark(record, status, resumed)
 
     def _mark(self, record: JobRecord, status: str, resumed: bool) -> Release:
-        marked = self._jobs.mark_released(record, status, self._now())
-        if not marked:
+        before = self._jobs.mark_released(record, status, self._now())
+        if before is None:
             return Release(record.job_name, Outcome.SUPERSEDED, status)
-        return Release(record.job_name, Outcome.RESUMED if resumed else Outcome.NOBODY_WAITS, status)
+        outcome = Outcome.RESUMED if resumed else Outcome.NOBODY_WAITS
+        return Release(record.job_name, outcome, status, ended=before == OPEN)
 
     def _send(self, call: Callable[..., Any], **arguments: str) -> bool:
         """Whether the execution took the call; False when its token is dead."""

@@ -1,0 +1,1 @@
+"""The scanners that `make scan` runs, one a module."""

@@ -1,0 +1,43 @@
+# The production environment. Replace the account, the buckets, the addresses and the workforce by your own; with the
+# account below nothing is applied.
+allowed_account_ids = ["777788889999"]
+aws_region          = "us-east-1"
+name_prefix         = "truthloop-prod"
+
+# Existing buckets with the manifests and the objects to label; each needs a CORS rule that allows GET.
+input_buckets = ["example-prod-objects-to-label"]
+
+# Who is told how campaigns ended; AWS asks each address to confirm.
+notification_emails = ["labelling-team@example.com"]
+
+# Destroying the environment fails while it holds data. Everything is encrypted with a key that the stack makes; to use
+# another one, set create_kms_key = false and give kms_key_arn.
+protect_data   = true
+create_kms_key = true
+
+# For a model that trains on a GPU: compute_type = "SPOT" or "EC2", instance_types = ["g5.xlarge"], job = { gpus = 1, … }.
+batch = {
+  compute_type = "FARGATE"
+  max_vcpus    = 64
+}
+
+# US dollars that the environment may cost in a month before the topic is told; null for no budget. Costs are counted by
+# the tag Stack, once it is a cost allocation tag of the account that pays. modules/monitoring explains the alarms.
+monitoring = {
+  monthly_budget_usd = 1000
+}
+
+# What exists already and is to be used: data_bucket_name, dead_letter_queue_arn, image_repository_arn, job_queue_arn,
+# workteam_arn.
+existing = {}
+
+# An existing network, { vpc_id = "vpc-…", subnet_ids = ["subnet-…"] }; null makes a private one, whose interface endpoints
+# cost money by the hour.
+network = null
+
+# The region's private workforce; `aws sagemaker list-workforces` shows pool and client.
+workforce = {
+  user_pool  = "us-east-1_EXAMPLE"
+  client_id  = "exampleclientid"
+  user_group = "labelers"
+}

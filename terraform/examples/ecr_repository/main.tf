@@ -1,0 +1,5 @@
+module "ecr_repository" {
+  source = "../../modules/ecr_repository"
+
+  name = "my-team-program"
+}

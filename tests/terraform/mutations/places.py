@@ -1,0 +1,10 @@
+"""Where most mistakes are made."""
+
+from __future__ import annotations
+
+ALARMS = "terraform/modules/monitoring/alarms.tf"
+EXAMPLES = "terraform/examples"
+LOOP = "terraform/state_machines/active_learning_loop.asl.json"
+MAIN = "terraform/main.tf"
+MODULES = "terraform/modules"
+POLICIES = "terraform/iam_policies.tf"
