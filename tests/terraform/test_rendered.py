@@ -361,7 +361,9 @@ def test_terraform_keeps_what_is_asserted_of(file: str, reports: Mapping[str, Re
 
 
 @pytest.mark.parametrize(
-    ("check", "said"), [(check, said) for *_, check, said in MUTATIONS], ids=lambda value: getattr(value, "__name__", value)
+    ("check", "said"),
+    [(check, said) for *_, check, said in MUTATIONS],
+    ids=lambda value: getattr(value, "__name__", value),
 )
 def test_a_fact_fails_where_it_is_broken(check: Fact, said: str, reports: Mapping[str, Report]) -> None:
     with pytest.raises(AssertionError, match=re.escape(said)):
