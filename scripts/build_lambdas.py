@@ -1,8 +1,9 @@
-"""Builds the Lambda packages and their layer into dist/, with the same bytes on every machine.
+"""Builds the Lambda packages and their layers into dist/, with the same bytes on every machine.
 
-Entries are sorted, stored uncompressed (deflate's bytes differ between zlib builds), and carry a fixed
-date and mode. The layer is unpacked from the wheels whose hashes lambdas/requirements.txt pins. A package is
-written only when its bytes change, so Terraform sees only true changes.
+Entries are sorted and carry a fixed date and mode. They are stored uncompressed, because deflate's bytes
+differ between zlib builds; a layer that would be too large keeps the compressed bytes that its wheels hold.
+The wheels are those whose hashes the requirements files pin. A package is written only when its bytes change,
+so Terraform sees only true changes.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import io
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import zipfile
@@ -22,13 +24,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LAMBDAS = ROOT / "lambdas"
 SHARED = LAMBDAS / "shared"
-REQUIREMENTS = LAMBDAS / "requirements.txt"
 #: Downloaded wheels, found again by their hashes.
 WHEELS = ROOT / "build" / "wheels"
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 FILE_MODE = 0o100644 << 16
 LAMBDA_PYTHON = "3.12"
-LAMBDA_PLATFORM = "manylinux2014_x86_64"
+# What the runtime's Amazon Linux 2023 can load: pip takes no newer platform to include the older ones.
+LAMBDA_PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64")
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+UPLOAD_BYTES_MAXIMUM = 50 * 1024 * 1024
 SKIPPED_DIRECTORIES = {"__pycache__"}
 SKIPPED_SUFFIXES = {".pyc", ".orig", ".rej"}
 _REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)==(?P<version>\S+)(?P<hashes>(\s+--hash=sha256:[0-9a-f]{64})+)")
@@ -39,6 +43,47 @@ _WHEEL_LIBRARIES = {"purelib", "platlib"}
 
 class BuildError(Exception):
     """A package cannot be built; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer: dist/layers/<name>.zip from pinned wheels.
+
+    ``unused`` names what nothing imports, as folders and file endings.
+    """
+
+    name: str
+    requirements: Path
+    unused: tuple[str, ...] = ()
+    compressed: bool = False
+
+    def needs(self, name: str) -> bool:
+        """Return whether something imports the file of a wheel, going by its path there."""
+        endings = tuple(each for each in self.unused if each.startswith("."))
+        return not name.endswith(endings) and not set(Path(name).parent.parts).intersection(self.unused)
+
+
+LAYERS = (
+    Layer("powertools", LAMBDAS / "requirements.txt"),
+    Layer(
+        "imaging",
+        LAMBDAS / "requirements-imaging.txt",
+        unused=("tests", "f2py", "typing", "_pyinstaller", "include", ".pyi", ".pxd", ".a", ".h"),
+        compressed=True,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Deflated:
+    """A file's content as an archive holds it: deflated, with the checksum and size of what it unpacks to."""
+
+    data: bytes
+    crc: int
+    size: int
+
+
+Content = bytes | Deflated
 
 
 # ---- archives ----------------------------------------------------------------------------------------------
@@ -68,9 +113,9 @@ def _belongs(path: Path) -> bool:
     )
 
 
-def merged(*parts: Mapping[str, bytes]) -> dict[str, bytes]:
+def merged(*parts: Mapping[str, Content]) -> dict[str, Content]:
     """Return the entries of all parts, none of which may be in two."""
-    entries: dict[str, bytes] = {}
+    entries: dict[str, Content] = {}
     for part in parts:
         twice = sorted(entries.keys() & part.keys())
         if twice:
@@ -79,7 +124,7 @@ def merged(*parts: Mapping[str, bytes]) -> dict[str, bytes]:
     return entries
 
 
-def zip_bytes(entries: Mapping[str, bytes]) -> bytes:
+def zip_bytes(entries: Mapping[str, Content]) -> bytes:
     """Return a zip archive of contents by name whose bytes depend on nothing else."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -88,8 +133,27 @@ def zip_bytes(entries: Mapping[str, bytes]) -> bytes:
             info.external_attr = FILE_MODE
             # Fixed, because the default records the system that ran the build.
             info.create_system = 3
-            archive.writestr(info, entries[name])
+            content = entries[name]
+            if isinstance(content, Deflated):
+                _write_deflated(archive, info, content)
+            else:
+                archive.writestr(info, content)
     return buffer.getvalue()
+
+
+def _write_deflated(archive: zipfile.ZipFile, info: zipfile.ZipInfo, content: Deflated) -> None:
+    """Add bytes that are deflated already; zipfile itself would unpack them and deflate them anew."""
+    file = archive.fp
+    assert file is not None  # noqa: S101 - the archive is open
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.CRC, info.compress_size, info.file_size = content.crc, len(content.data), content.size
+    info.header_offset = file.tell()
+    file.write(info.FileHeader(zip64=False) + content.data)
+    archive.filelist.append(info)
+    archive.NameToInfo[info.filename] = info
+    archive.start_dir = file.tell()
+    # Has the archive write its directory at the end.
+    archive._didModify = True  # type: ignore[attr-defined]
 
 
 def write_if_changed(target: Path, content: bytes) -> bool:
@@ -115,8 +179,8 @@ class Requirement:
     hashes: frozenset[str]
 
 
-def pinned(text: str) -> list[Requirement]:
-    """Return what a requirements file pins, every line by version and hash."""
+def pinned(text: str, name: str = "lambdas/requirements.txt") -> list[Requirement]:
+    """Return what the requirements file `name` pins, every line by version and hash."""
     lines = re.sub(r"\\\n", " ", text).splitlines()
     found = []
     for line in lines:
@@ -126,26 +190,26 @@ def pinned(text: str) -> list[Requirement]:
         match = _REQUIREMENT.fullmatch(line)
         if not match:
             raise BuildError(
-                f"lambdas/requirements.txt has the line {line!r}; allowed: <name>==<version> "
+                f"{name} has the line {line!r}; allowed: <name>==<version> "
                 "--hash=sha256:<64 digits>, as `pip hash <wheel>` prints it."
             )
         hashes = frozenset(part.removeprefix("--hash=sha256:") for part in match["hashes"].split())
         found.append(Requirement(match["name"], match["version"], hashes))
     if not found:
-        raise BuildError("lambdas/requirements.txt pins nothing, so that there is no layer to build.")
+        raise BuildError(f"{name} pins nothing, so that there is no layer to build.")
     return found
 
 
 def wheels(requirements: Path, cache: Path) -> list[Path]:
     """Return the wheels that a requirements file pins, downloaded unless the cache has them."""
-    wanted = pinned(requirements.read_text(encoding="utf-8"))
+    wanted = pinned(requirements.read_text(encoding="utf-8"), f"lambdas/{requirements.name}")
     if _missing(wanted, cache):
         _download(requirements, cache)
     missing = _missing(wanted, cache)
     if missing:
         raise BuildError(
             f"pip downloaded no wheel of {missing[0].name} {missing[0].version} that has the hash in "
-            "lambdas/requirements.txt."
+            f"lambdas/{requirements.name}."
         )
     there = _by_hash(cache)
     return [next(there[digest] for digest in one.hashes if digest in there) for one in wanted]
@@ -162,27 +226,42 @@ def _by_hash(cache: Path) -> dict[str, Path]:
 
 def _download(requirements: Path, cache: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--require-hashes", "--no-deps", "--only-binary=:all:", "--platform", LAMBDA_PLATFORM]
+    command += ["--require-hashes", "--no-deps", "--only-binary=:all:"]
+    for platform in LAMBDA_PLATFORMS:
+        command += ["--platform", platform]
     command += ["--python-version", LAMBDA_PYTHON, "--dest", str(cache), "--requirement", str(requirements)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise BuildError(
-            "The layer could not be built: pip could not fetch what lambdas/requirements.txt pins.\n"
+            f"The layer could not be built: pip could not fetch what lambdas/{requirements.name} pins.\n"
             f"Check that PyPI is reachable, then run `make build` again.\n{result.stderr.strip()}"
         )
 
 
-def wheel_files(wheel: Path) -> dict[str, bytes]:
-    """Return what a wheel puts beside other modules, by its path there."""
-    entries = {}
+def wheel_files(wheel: Path, compressed: bool = False) -> dict[str, Content]:
+    """Return what a wheel puts beside other modules, by its path there; compressed as it is in the wheel."""
+    entries: dict[str, Content] = {}
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             data = _WHEEL_DATA.fullmatch(name)
             # RECORD lists what an installation has, which this is not.
             if name.endswith(("/", ".dist-info/RECORD")) or (data and data["scheme"] not in _WHEEL_LIBRARIES):
                 continue
-            entries[data["rest"] if data else name] = archive.read(name)
+            entries[data["rest"] if data else name] = (
+                _deflated(archive, archive.getinfo(name)) if compressed else archive.read(name)
+            )
     return entries
+
+
+def _deflated(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Content:
+    file = archive.fp
+    if info.compress_type != zipfile.ZIP_DEFLATED or file is None:
+        return archive.read(info)
+    file.seek(info.header_offset)
+    # The local header: 30 bytes, whose last four are the lengths of the name and of the extra field after it.
+    header = file.read(30)
+    file.seek(sum(struct.unpack("<HH", header[26:])), io.SEEK_CUR)
+    return Deflated(file.read(info.compress_size), info.CRC, info.file_size)
 
 
 # ---- the packages ------------------------------------------------------------------------------------------
@@ -194,11 +273,17 @@ def build_function(name: str, dist: Path) -> bool:
     return write_if_changed(dist / "lambdas" / f"{name}.zip", zip_bytes(entries))
 
 
-def build_layer(dist: Path) -> bool:
-    """Build dist/layers/powertools.zip from the pinned wheels."""
-    entries = merged(*(wheel_files(wheel) for wheel in wheels(REQUIREMENTS, WHEELS)))
-    content = zip_bytes({f"python/{name}": entry for name, entry in entries.items()})
-    return write_if_changed(dist / "layers" / "powertools.zip", content)
+def build_layer(layer: Layer, dist: Path) -> bool:
+    """Build dist/layers/<name>.zip from the layer's pinned wheels."""
+    found = wheels(layer.requirements, WHEELS)
+    entries = merged(*(wheel_files(wheel, layer.compressed) for wheel in found))
+    content = zip_bytes({f"python/{name}": entry for name, entry in entries.items() if layer.needs(name)})
+    if len(content) > UPLOAD_BYTES_MAXIMUM:
+        raise BuildError(
+            f"The layer {layer.name} has {len(content):,} bytes; Lambda takes at most "
+            f"{UPLOAD_BYTES_MAXIMUM:,}. Name more that nothing imports in LAYERS of scripts/build_lambdas.py."
+        )
+    return write_if_changed(dist / "layers" / f"{layer.name}.zip", content)
 
 
 def remove_stale(names: Iterable[str], dist: Path) -> None:
@@ -234,12 +319,12 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(f"No function found: {LAMBDAS} holds no folder with a handler.py.")
     try:
         written = [name for name in names if build_function(name, dist)]
-        written += ["powertools layer"] if build_layer(dist) else []
+        written += [f"{layer.name} layer" for layer in LAYERS if build_layer(layer, dist)]
     except BuildError as error:
         sys.exit(str(error))
     remove_stale(names, dist)
     print(
-        f"build: {len(names)} functions and 1 layer, {len(written)} written"
+        f"build: {len(names)} functions and {len(LAYERS)} layers, {len(written)} written"
         + (f" ({', '.join(written)})" if written else "")
     )
     if arguments.checksums:

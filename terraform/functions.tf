@@ -1,12 +1,19 @@
 # The functions by their folder in lambdas/. `asynchronous` ones are invoked by EventBridge, which does not wait for an
 # answer, so what they fail on goes to the dead-letter queue. A timeout is at most that of the state that waits for it.
 locals {
+  # By their archives' names.
+  layers = {
+    imaging    = "numpy and Pillow, which the masks of several annotators are consolidated with."
+    powertools = "Powertools for AWS Lambda, which the functions log and measure with."
+  }
+
   functions = {
     preflight = {
       description     = "Lists every problem of a campaign request before anything is spent."
       timeout_seconds = 300
       memory_mb       = 1024
       asynchronous    = false
+      layers          = ["powertools"]
       policy_json     = data.aws_iam_policy_document.preflight.json
       environment = {
         DATA_BUCKET  = local.data_bucket_name
@@ -19,6 +26,7 @@ locals {
       timeout_seconds = 900
       memory_mb       = 2048
       asynchronous    = false
+      layers          = ["powertools"]
       policy_json     = data.aws_iam_policy_document.prepare.json
       environment = {
         DATA_BUCKET  = local.data_bucket_name
@@ -32,6 +40,7 @@ locals {
       timeout_seconds = 300
       memory_mb       = 512
       asynchronous    = false
+      layers          = ["powertools"]
       policy_json     = data.aws_iam_policy_document.create_labeling_job.json
       environment = {
         DATA_BUCKET                  = local.data_bucket_name
@@ -47,6 +56,7 @@ locals {
       timeout_seconds = 60
       memory_mb       = 256
       asynchronous    = true
+      layers          = ["powertools"]
       policy_json     = data.aws_iam_policy_document.release_labeling_job.json
       environment = {
         JOBS_TABLE = local.names.jobs_table
@@ -58,6 +68,7 @@ locals {
       timeout_seconds = 300
       memory_mb       = 256
       asynchronous    = true
+      layers          = ["powertools"]
       policy_json     = data.aws_iam_policy_document.reconcile_labeling_jobs.json
       environment = {
         JOBS_TABLE = local.names.jobs_table
@@ -69,6 +80,7 @@ locals {
       timeout_seconds = 60
       memory_mb       = 256
       asynchronous    = false
+      layers          = ["powertools"]
       policy_json     = data.aws_iam_policy_document.pre_annotation.json
       environment = {
         JOBS_TABLE = local.names.jobs_table
@@ -77,9 +89,10 @@ locals {
 
     post_annotation = {
       description     = "Consolidates the answers of several workers into one label per object."
-      timeout_seconds = 300
-      memory_mb       = 1024
+      timeout_seconds = 900
+      memory_mb       = 3008
       asynchronous    = false
+      layers          = ["powertools", "imaging"]
       policy_json     = data.aws_iam_policy_document.post_annotation.json
       environment = {
         DATA_BUCKET = local.data_bucket_name
@@ -92,6 +105,7 @@ locals {
       timeout_seconds = 900
       memory_mb       = 2048
       asynchronous    = false
+      layers          = ["powertools"]
       policy_json     = data.aws_iam_policy_document.merge_labels.json
       environment = {
         DATA_BUCKET = local.data_bucket_name
@@ -104,6 +118,7 @@ locals {
       timeout_seconds = 300
       memory_mb       = 512
       asynchronous    = false
+      layers          = ["powertools"]
       policy_json     = data.aws_iam_policy_document.decide.json
       environment = {
         DATA_BUCKET  = local.data_bucket_name
@@ -116,6 +131,7 @@ locals {
       timeout_seconds = 120
       memory_mb       = 256
       asynchronous    = false
+      layers          = ["powertools"]
       policy_json     = data.aws_iam_policy_document.record_outcome.json
       environment = {
         LEDGER_TABLE           = local.names.ledger_table

@@ -247,8 +247,14 @@ data "aws_iam_policy_document" "post_annotation" {
   }
 
   statement {
-    sid       = "ReadAnswers"
+    sid       = "ReadAnswersAndSkills"
     actions   = ["s3:GetObject"]
+    resources = ["${local.arns.data_bucket}/campaigns/*/labeling/*", "${local.arns.data_bucket}/campaigns/*/rounds/*"]
+  }
+
+  statement {
+    sid       = "WriteMasksAndEvidence"
+    actions   = ["s3:PutObject"]
     resources = ["${local.arns.data_bucket}/campaigns/*/labeling/*"]
   }
 

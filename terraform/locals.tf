@@ -20,7 +20,6 @@ locals {
     labeling_role     = "${var.name_prefix}-labeling"
     ledger_table      = "${var.name_prefix}-ledger"
     notifications     = "${var.name_prefix}-notifications"
-    powertools_layer  = "${var.name_prefix}-powertools"
     state_machine     = "${var.name_prefix}-active-learning-loop"
     workteam          = "${var.name_prefix}-labelers"
   }
@@ -77,7 +76,7 @@ locals {
 
   # Relative to this folder, so that they are also found when the stack is called as a module.
   lambda_package_dir = coalesce(var.lambda_package_dir, "${path.module}/../dist/lambdas")
-  layer_package_path = coalesce(var.layer_package_path, "${path.module}/../dist/layers/powertools.zip")
+  layer_package_dir  = coalesce(var.layer_package_dir, "${path.module}/../dist/layers")
   ui_templates_dir   = "${path.module}/../ui_templates"
 
   # One template per folder of ui_templates; the folder's name is the task type.

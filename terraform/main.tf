@@ -63,12 +63,13 @@ module "dead_letter_queue" {
   kms_key_arn = local.kms_key_arn
 }
 
-module "powertools_layer" {
-  source = "./modules/lambda_layer"
+module "layer" {
+  source   = "./modules/lambda_layer"
+  for_each = local.layers
 
-  layer_name   = local.names.powertools_layer
-  description  = "Powertools for AWS Lambda, which the functions log and measure with."
-  package_path = local.layer_package_path
+  layer_name   = "${var.name_prefix}-${each.key}"
+  description  = each.value
+  package_path = "${local.layer_package_dir}/${each.key}.zip"
 }
 
 module "function" {
@@ -79,7 +80,7 @@ module "function" {
   service_name             = each.key
   description              = each.value.description
   package_path             = "${local.lambda_package_dir}/${each.key}.zip"
-  layer_arns               = [module.powertools_layer.layer_arn]
+  layer_arns               = [for name in each.value.layers : module.layer[name].layer_arn]
   policy_json              = each.value.policy_json
   environment              = each.value.environment
   timeout_seconds          = each.value.timeout_seconds

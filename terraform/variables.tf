@@ -147,8 +147,8 @@ variable "lambda_package_dir" {
   default     = null
 }
 
-variable "layer_package_path" {
-  description = "Path of the layer's zip archive; null for ../dist/layers/powertools.zip beside this folder, which `make build` makes."
+variable "layer_package_dir" {
+  description = "Folder with the layers' zip archives; null for ../dist/layers beside this folder, which `make build` fills."
   type        = string
   default     = null
 }

@@ -11,14 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+from truthloop import task_types
 from truthloop.campaign import Campaign, load_campaign
 from truthloop.errors import InvalidManifest
 from truthloop.layout import CampaignLayout
-from truthloop.manifest import Row, class_index, read_master, row_id
+from truthloop.manifest import Row, is_labeled, read_master, row_id
 from truthloop.request import CampaignRequest
 from truthloop.s3 import S3Gateway
 from truthloop.splits import Splits
+from truthloop_batch import kinds
+from truthloop_batch.kinds import Kind
 
 
 @dataclass(frozen=True)
@@ -83,21 +87,26 @@ class Context:
         """The rows of the master manifest, streamed in the manifest's order."""
         return read_master(self.s3, self.layout.master_manifest())
 
-    def label(self, row: Row) -> int | None:
-        """The row's label as an index into `classes`, None when nobody labelled it.
+    @property
+    def kind(self) -> Kind:
+        """The label kind of the campaign's task type."""
+        return kinds.get(task_types.get(self.request.task_type).LABEL_KIND)
+
+    def is_labeled(self, row: Row) -> bool:
+        """Whether the row has a label; cheaper than reading it."""
+        return is_labeled(row, self.request.label_attribute)
+
+    def label(self, row: Row) -> Any | None:
+        """The row's label as the label kind reads it, None when nobody labelled it.
 
         Raises
         ------
         InvalidManifest
-            When the label is not such an index.
+            When the label is none of the kind.
         """
         try:
-            label = class_index(row, self.request.label_attribute)
+            return self.kind.read_label(self, row)
         except InvalidManifest as error:
-            raise InvalidManifest(f"In the row {row_id(row)}, {error}. Correct the row.") from error
-        if label is not None and not 0 <= label < len(self.classes):
             raise InvalidManifest(
-                f"In the row {row_id(row)}, the label is {label}; allowed: 0 to {len(self.classes) - 1}, an "
-                "index into label_categories. Correct the row or the categories in a new campaign."
-            )
-        return label
+                f"In the row {row_id(row)}, {error}. Correct the row, or the categories in a new campaign."
+            ) from error

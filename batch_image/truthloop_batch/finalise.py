@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from truthloop import task_types
 from truthloop.manifest import TRUTHLOOP, Row, encode_row, merge_row, metadata_key, provenance, row_id
-from truthloop_batch import acquisition
 from truthloop_batch.context import Context
-from truthloop_batch.inputs import BATCH_ROWS, InputReader
+from truthloop_batch.inputs import BATCH_ROWS, READING_THREADS, InputReader
 from truthloop_batch.milestones import report
 from truthloop_batch.model import Model, load_model, predict_batches
 from truthloop_batch.report import data, page
-from truthloop_batch.report.gallery import HardestRows, Opinion, thumbnails
+from truthloop_batch.report.gallery import HardestRows, Opinion
+from truthloop_batch.report.pictures import pictures
 
 # Why a row of labels.manifest has no label, under truthloop.reason.
 NOT_SELECTED = "not-selected"
@@ -24,6 +25,7 @@ HELD_OUT = "held-out"
 UNREADABLE = "unreadable"
 
 _CREATION_DATE = "%Y-%m-%dT%H:%M:%S.%f"
+_DIGITS = 6
 
 
 def run(context: Context) -> None:
@@ -38,13 +40,13 @@ def run(context: Context) -> None:
     rounds = data.read_rounds(context)
     labeled_at = datetime.fromisoformat(rounds.decisions[-1]["at"])
     model = load_model(context, layout.model(context.round))
-    counts, hardest = data.LabelCounts(context.classes), HardestRows(context)
+    reader = InputReader(context, model.adapter)
+    counts, hardest = data.LabelCounts(context), HardestRows(context)
 
     def lines() -> Iterator[str]:
-        for row, opinion in finished_rows(context, model, labeled_at):
-            label = context.label(row)
-            counts.add(row, label)
-            if label is not None and opinion is not None:
+        for row, opinion in finished_rows(context, model, reader, labeled_at):
+            counts.add(row)
+            if opinion is not None:
                 hardest.add(row, opinion)
             yield encode_row(row)
 
@@ -58,41 +60,86 @@ def run(context: Context) -> None:
         input=labels["input"],
         nobody=labels["nobody"],
     )
-    document = data.collect(context, rounds, labels, hardest.document())
+    # Once more for the few rows that are shown, because predictions of all rows need not fit into memory.
+    shown = hardest.rows()
+    predictions = {
+        identifier: prediction
+        for ids, found in predict_batches(model, reader, shown.values())
+        for identifier, prediction in zip(ids, found, strict=True)
+    }
+    document = data.collect(context, rounds, model.adapter.name, labels, hardest.document(predictions))
     s3.write_json_once(layout.report_document(), document)
-    html = page.render(document, thumbnails(context, hardest.rows())).encode()
+    html = page.render(document, pictures(context, shown, predictions)).encode()
     s3.write_bytes_once(layout.report(), html, "text/html; charset=utf-8")
     report("report-written", output=layout.report(), bytes=len(html))
 
 
 def finished_rows(
-    context: Context, model: Model, labeled_at: datetime
+    context: Context, model: Model, reader: InputReader, labeled_at: datetime
 ) -> Iterator[tuple[Row, Opinion | None]]:
     """The rows of labels.manifest in the order of the input, each with what the model says of it.
 
-    A row that the model did not see has no opinion. Memory is bounded by a batch of rows.
+    A row that the model did not see has no opinion. Memory is bounded by a batch of rows and by as many
+    predictions as the label kind holds.
     """
-    reader = InputReader(context, model.adapter)
     rows = context.rows()
-    while batch := list(islice(rows, BATCH_ROWS)):
-        seen = [row for row in batch if context.label(row) is not None or _is_for_the_model(context, row)]
-        opinions = _opinions(model, reader, seen)
-        for row in batch:
-            opinion = opinions.get(row_id(row))
-            if context.label(row) is not None:
-                yield row, opinion
-            elif opinion is not None:
-                yield labeled_by_model(context, row, opinion, labeled_at), opinion
-            else:
-                yield left_unlabeled(context, row), None
+    with ThreadPoolExecutor(READING_THREADS) as threads:
+        while batch := list(islice(rows, BATCH_ROWS)):
+            seen = {
+                row_id(row): row
+                for row in batch
+                if context.is_labeled(row) or _is_for_the_model(context, row)
+            }
+            finished: dict[str, tuple[Row, Opinion]] = {}
+            for ids, predictions in predict_batches(model, reader, seen.values()):
+                scores = context.kind.scores(predictions)
+                finish = _finisher(context, labeled_at)
+                finished.update(
+                    zip(
+                        ids,
+                        threads.map(
+                            finish,
+                            [seen[identifier] for identifier in ids],
+                            predictions,
+                            scores["confidence"],
+                            scores["margin"],
+                        ),
+                        strict=True,
+                    )
+                )
+            for row in batch:
+                if row_id(row) in finished:
+                    yield finished[row_id(row)]
+                else:
+                    yield row if context.is_labeled(row) else left_unlabeled(context, row), None
 
 
-def labeled_by_model(context: Context, row: Row, opinion: Opinion, labeled_at: datetime) -> Row:
+def _finisher(context: Context, labeled_at: datetime) -> Callable[..., tuple[Row, Opinion]]:
+    """What makes a row and the model's prediction of it a row of labels.manifest and an opinion.
+
+    Threads call it: labels and masks are read and written in S3 one by one.
+    """
+    kind, classes = context.kind, len(context.classes)
+
+    def finish(row: Row, prediction: Any, confidence: float, margin: float) -> tuple[Row, Opinion]:
+        told = round(float(confidence), _DIGITS), round(float(margin), _DIGITS)
+        if not context.is_labeled(row):
+            opinion = Opinion(*told, agreement=None)
+            return labeled_by_model(context, row, prediction, opinion, labeled_at), opinion
+        agreement = kind.agreement(context.label(row), prediction, classes)
+        return row, Opinion(*told, agreement=round(agreement, _DIGITS))
+
+    return finish
+
+
+def labeled_by_model(
+    context: Context, row: Row, prediction: Any, opinion: Opinion, labeled_at: datetime
+) -> Row:
     """The row with the last model's label, in Ground Truth's shape: `human-annotated` is "no"."""
     attribute = context.request.label_attribute
+    value, described = context.kind.label_of(context, row, prediction)
     metadata: dict[str, Any] = {
-        "class-name": context.classes[opinion.label],
-        "confidence": opinion.confidence,
+        **described,
         "type": task_types.get(context.request.task_type).METADATA_TYPE,
         "human-annotated": "no",
         "creation-date": labeled_at.strftime(_CREATION_DATE),
@@ -101,11 +148,11 @@ def labeled_by_model(context: Context, row: Row, opinion: Opinion, labeled_at: d
     told = {
         "round": context.round,
         "reason": "model",
-        "score": round(1 - opinion.margin, 6),
+        "score": round(1 - opinion.margin, _DIGITS),
         "model": context.layout.model(context.round),
         "labeled_by": "model",
     }
-    return merge_row(row, {attribute: opinion.label, metadata_key(attribute): metadata, TRUTHLOOP: told})
+    return merge_row(row, {attribute: value, metadata_key(attribute): metadata, TRUTHLOOP: told})
 
 
 def left_unlabeled(context: Context, row: Row) -> Row:
@@ -124,18 +171,3 @@ def left_unlabeled(context: Context, row: Row) -> Row:
 def _is_for_the_model(context: Context, row: Row) -> bool:
     """Whether the model labels the row if nobody has: held-out rows are people's alone."""
     return context.request.label_remaining == "model" and row_id(row) not in context.splits.held_out
-
-
-def _opinions(model: Model, reader: InputReader, rows: list[Row]) -> dict[str, Opinion]:
-    """What the model says of rows, by id; rows whose object cannot be read are left out."""
-    opinions: dict[str, Opinion] = {}
-    for ids, probabilities in predict_batches(model, reader, rows):
-        margins = acquisition.margin(probabilities)
-        best = probabilities.argmax(axis=1)
-        for number, identifier in enumerate(ids):
-            opinions[identifier] = Opinion(
-                int(best[number]),
-                round(float(probabilities[number, best[number]]), 6),
-                round(float(margins[number]), 6),
-            )
-    return opinions

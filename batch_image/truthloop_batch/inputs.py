@@ -3,19 +3,22 @@
 Reading and decoding an object costs milliseconds, and every round needs nearly the same ones again. So each
 step keeps the inputs that it decoded, below `inputs/<adapter>/<step>/`, one object per round with what was
 new in it; the same step of a later round reads those instead. A kept input is found by the row's id, which
-names the object and its version.
+names the object and its version. Kept inputs are files that are mapped into memory, so a process holds
+what it uses of them at a time.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,13 +85,14 @@ class InputReader:
 
     def __init__(self, context: Context, adapter: Adapter, shelf: str | None = None) -> None:
         self._s3 = context.s3
-        self._adapter = adapter
+        self._read = adapter.reader(context.s3.read_bytes)
         self._shelf = shelf
         base = join_uri(context.layout.uri, "inputs", _fingerprint(adapter))
         self._prefix = join_uri(base, shelf or "") + ("/" if shelf else "")
-        self._part = f"{self._prefix}{context.round:05d}.npz"
-        self._ids, self._values = self._kept()
-        self._fresh: dict[bytes, NDArray[Any]] = {}
+        self._part = f"{self._prefix}{context.round:05d}.npy"
+        self._folder = tempfile.TemporaryDirectory()
+        self._shelved = _Shelf(self._download())
+        self._fresh: _NewPart | None = None
         self.unreadable: list[Unreadable] = []
 
     def batches(self, rows: Iterable[Row]) -> Iterator[Inputs]:
@@ -106,50 +110,46 @@ class InputReader:
         UnreadableObjects
             When less than `READABLE_SHARE_MINIMUM` of the rows can be read; names some of the others.
         """
-        before = len(self.unreadable)
         batches = list(self.batches(rows))
-        failed = self.unreadable[before:]
-        if len(rows) - len(failed) < READABLE_SHARE_MINIMUM * len(rows):
-            named = "; ".join(f"{item.source}: {item.reason}" for item in failed[:_NAMED_ROWS])
-            raise UnreadableObjects(
-                f"{len(failed)} of the {len(rows)} objects for {purpose} cannot be read; allowed: at most "
-                f"{1 - READABLE_SHARE_MINIMUM:.0%}. Repair or grant access to them, such as {named}"
-            )
+        self.check(len(rows), purpose)
         values = [batch.values for batch in batches if len(batch.rows)]
         return Inputs(
             [row for batch in batches for row in batch.rows],
             np.concatenate(values) if values else np.empty((0, 0)),
         )
 
+    def check(self, rows: int, purpose: str) -> None:
+        """Refuse a result from too few of the `rows` rows that were read so far; see `read_all`."""
+        failed = self.unreadable
+        if rows - len(failed) < READABLE_SHARE_MINIMUM * rows:
+            named = "; ".join(f"{item.source}: {item.reason}" for item in failed[:_NAMED_ROWS])
+            raise UnreadableObjects(
+                f"{len(failed)} of the {rows} objects for {purpose} cannot be read; allowed: at most "
+                f"{1 - READABLE_SHARE_MINIMUM:.0%}. Repair or grant access to them, such as {named}"
+            )
+
     def keep(self) -> None:
         """Store what was decoded anew for the same step of later rounds."""
-        if self._fresh:
-            ids = sorted(self._fresh)
-            buffer = io.BytesIO()
-            np.savez(buffer, ids=np.array(ids, _ID_TYPE), values=np.stack([self._fresh[key] for key in ids]))
-            self._s3.write_bytes_once(self._part, buffer.getvalue())
+        if self._fresh is not None:
+            with self._fresh.file() as file:
+                self._s3.write_file_once(self._part, file, "application/octet-stream")
 
-    def _kept(self) -> tuple[NDArray[np.bytes_], NDArray[Any] | None]:
-        parts = []
-        for uri in self._s3.list(self._prefix):
-            with np.load(io.BytesIO(self._s3.read_bytes(uri)), allow_pickle=False) as part:
-                parts.append((part["ids"], part["values"]))
-        if not parts:
-            return np.empty(0, _ID_TYPE), None
-        ids = np.concatenate([part[0] for part in parts])
-        order = np.argsort(ids, kind="stable")
-        return ids[order], np.concatenate([part[1] for part in parts])[order]
+    def _download(self) -> Iterator[Path]:
+        for number, uri in enumerate(self._s3.list(self._prefix)):
+            path = Path(self._folder.name) / f"kept-{number}"
+            self._s3.download(uri, path)
+            yield path
 
     def _read_batch(self, rows: list[Row], threads: ThreadPoolExecutor) -> Inputs:
-        ids = np.array([row_id(row) for row in rows], _ID_TYPE)
-        places = np.searchsorted(self._ids, ids)
+        ids = [row_id(row).encode() for row in rows]
         found: dict[int, NDArray[Any]] = {}
         missing = []
-        for position, place in enumerate(places):
-            if self._values is not None and place < len(self._ids) and self._ids[place] == ids[position]:
-                found[position] = self._values[place]
-            else:
+        for position, identifier in enumerate(ids):
+            kept = self._shelved.find(identifier)
+            if kept is None:
                 missing.append(position)
+            else:
+                found[position] = kept
         contents = threads.map(self._read_row, [rows[position] for position in missing])
         for position, content in zip(missing, contents, strict=True):
             if isinstance(content, Unreadable):
@@ -158,7 +158,9 @@ class InputReader:
             else:
                 found[position] = content
                 if self._shelf is not None:
-                    self._fresh[bytes(ids[position])] = content
+                    if self._fresh is None:
+                        self._fresh = _NewPart(Path(self._folder.name), content)
+                    self._fresh.add(ids[position], content)
         readable = sorted(found)
         values = np.stack([found[position] for position in readable]) if readable else np.empty((0, 0))
         return Inputs([rows[position] for position in readable], values)
@@ -166,11 +168,65 @@ class InputReader:
     def _read_row(self, row: Row) -> NDArray[Any] | Unreadable:
         try:
             if SOURCE in row:
-                return self._adapter.read(row[SOURCE].encode())
-            return self._adapter.read(self._s3.read_bytes(row[SOURCE_REF], row.get(VERSION_ID)))
+                return self._read(row[SOURCE].encode())
+            return self._read(self._s3.read_bytes(row[SOURCE_REF], row.get(VERSION_ID)))
         # A role that may not list a bucket is refused missing objects too, so refusal is a row's matter.
         except (UnreadableContent, ObjectNotFound, AccessRefused, InvalidUri) as error:
             return Unreadable(row_id(row), row.get(SOURCE_REF, "the row's own text"), str(error))
+
+
+class _Shelf:
+    """The inputs of kept parts, by row id; the values stay in the files until they are asked for."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._places: dict[bytes, tuple[NDArray[Any], int]] = {}
+        for path in paths:
+            with path.open("rb") as file:
+                ids = np.load(file, allow_pickle=False)
+                values = _mapped(path, file)
+            self._places.update((bytes(key), (values, number)) for number, key in enumerate(ids))
+
+    def find(self, identifier: bytes) -> NDArray[Any] | None:
+        """A copy of the row's input, None when it isn't kept."""
+        if identifier not in self._places:
+            return None
+        values, number = self._places[identifier]
+        return np.array(values[number])
+
+
+class _NewPart:
+    """Inputs on their way into a part: the ids in memory, the values in a file.
+
+    A part is two arrays in the format of numpy one after the other: ids [n], inputs [n, …].
+    """
+
+    def __init__(self, folder: Path, first: NDArray[Any]) -> None:
+        self._folder = folder
+        self._shape, self._type = first.shape, first.dtype
+        self._ids: list[bytes] = []
+        self._values: IO[bytes] = (folder / "values").open("w+b")
+
+    def add(self, identifier: bytes, value: NDArray[Any]) -> None:
+        self._ids.append(identifier)
+        self._values.write(np.ascontiguousarray(value).tobytes())
+
+    def file(self) -> IO[bytes]:
+        """The part, from its beginning."""
+        part = (self._folder / "part").open("w+b")
+        np.save(part, np.array(self._ids, _ID_TYPE))
+        header = np.lib.format.header_data_from_array_1_0(np.empty((0, *self._shape), self._type))
+        np.lib.format.write_array_header_1_0(part, {**header, "shape": (len(self._ids), *self._shape)})
+        self._values.seek(0)
+        shutil.copyfileobj(self._values, part)
+        part.seek(0)
+        return part
+
+
+def _mapped(path: Path, file: IO[bytes]) -> NDArray[Any]:
+    """The array in the format of numpy that begins at the position of an open file."""
+    np.lib.format.read_magic(file)
+    shape, _, kind = np.lib.format.read_array_header_1_0(file)
+    return np.memmap(path, kind, "r", file.tell(), shape)
 
 
 def _fingerprint(adapter: Adapter) -> str:

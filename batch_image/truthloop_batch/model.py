@@ -7,7 +7,7 @@ import io
 import json
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from truthloop.errors import TruthloopError
 from truthloop.manifest import Row
+from truthloop_batch import kinds
 from truthloop_batch.adapters import create_adapter
-from truthloop_batch.adapters.base import Adapter, Artifacts, Predictions
+from truthloop_batch.adapters.base import Adapter, Artifacts
 from truthloop_batch.context import Context
 from truthloop_batch.inputs import InputReader
 
-FORMAT = 1
+FORMAT = 2
 _DOCUMENT = "model.json"
 _ARRAYS = "arrays.npz"
 
@@ -36,30 +37,32 @@ class Model:
 
     Attributes
     ----------
+    kind
+        The label kind that it predicts, see `truthloop_batch.kinds`.
     adapter, artifacts
         What reads rows and predicts, and the arrays that it fitted.
     classes
-        The label categories, in the order of the probabilities' columns.
+        The label categories, in the order of the probabilities.
     labels
         How many labelled rows it was fitted to.
     """
 
+    kind: str
     adapter: Adapter
     artifacts: Artifacts
     classes: tuple[str, ...]
     labels: int
 
-    def predict(self, inputs: NDArray[Any]) -> Predictions:
-        """Predict for inputs [n, …]; n may be 0, whatever the other axes are then."""
-        if len(inputs) == 0:
-            return Predictions(np.empty((0, len(self.classes))), np.empty((0, 0), np.float32))
+    def predict(self, inputs: NDArray[Any]) -> Sequence[Any]:
+        """The kind's predictions for inputs [n, …], n >= 1."""
         return self.adapter.predict(self.artifacts, inputs)
 
 
 def pack_model(model: Model) -> bytes:
-    """The archive: `model.json`, which names adapter and classes, and `arrays.npz`."""
+    """The archive: `model.json`, which names kind, adapter and classes, and `arrays.npz`."""
     document = {
         "format": FORMAT,
+        "kind": model.kind,
         "adapter": model.adapter.name,
         "hyperparameters": asdict(model.adapter),
         "classes": list(model.classes),
@@ -102,8 +105,10 @@ def unpack_model(archive: bytes, name: str) -> Model:
                 )
             with np.load(io.BytesIO(contents[_ARRAYS]), allow_pickle=False) as arrays:
                 artifacts = {key: arrays[key] for key in arrays.files}
+        kind = document["kind"]
         return Model(
-            create_adapter(document["adapter"], document["hyperparameters"]),
+            kind,
+            create_adapter(document["adapter"], document["hyperparameters"], kind),
             artifacts,
             tuple(document["classes"]),
             int(document["labels"]),
@@ -122,26 +127,29 @@ def load_model(context: Context, uri: str) -> Model:
     ObjectNotFound
         When there is none.
     InvalidModel
-        When it is damaged, or its classes are not the campaign's label categories.
+        When it is damaged, or its label kind or classes are not the campaign's.
     """
     model = unpack_model(context.s3.read_bytes(uri), uri)
-    if model.classes != context.classes:
+    if (model.kind, model.classes) != (context.kind.NAME, context.classes):
         raise InvalidModel(
-            f"{uri} has the classes {list(model.classes)}; allowed: the campaign's, {list(context.classes)}. "
-            "It belongs to another campaign: train again."
+            f"{uri} predicts {model.kind} of {list(model.classes)}; allowed: the campaign's "
+            f"{context.kind.NAME} of {list(context.classes)}. It belongs to another campaign: train again."
         )
     return model
 
 
 def predict_batches(
     model: Model, reader: InputReader, rows: Iterable[Row]
-) -> Iterator[tuple[list[str], NDArray[np.float64]]]:
-    """Predict for rows in their order: (ids, probabilities [n, classes]) for at most `BATCH_ROWS` rows each.
+) -> Iterator[tuple[list[str], Sequence[Any]]]:
+    """Predict for rows in their order: (ids, predictions), as many rows at a time as the kind can hold.
 
     Rows whose object cannot be read are left out, and stand in `reader.unreadable`.
     """
+    step = kinds.get(model.kind).ROWS_AT_ONCE
     for batch in reader.batches(rows):
-        yield batch.ids, model.predict(batch.values).probabilities
+        for start in range(0, len(batch.rows), step):
+            part = slice(start, start + step)
+            yield batch.ids[part], model.predict(batch.values[part])
 
 
 def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:

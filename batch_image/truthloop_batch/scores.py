@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +15,8 @@ from numpy.typing import NDArray
 
 from truthloop.errors import TruthloopError
 from truthloop.s3 import S3Gateway
-from truthloop_batch import acquisition
 
+# `predicted` is -1 where a prediction is no single class; the others are of the whole row.
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -42,31 +43,16 @@ class Scores:
     ids
         Row ids as bytes [n], so that they sort and compare in numpy.
     margin
-        float32 [n], see `truthloop_batch.acquisition.margin`.
+        float32 [n], small for unsure rows; see `scores` of the label kind.
     """
 
     ids: NDArray[np.bytes_]
     margin: NDArray[np.float32]
 
 
-def score_table(ids: Sequence[str], probabilities: NDArray[np.floating]) -> pa.Table:
-    """The scores of n rows with probabilities [n, classes].
-
-    Raises
-    ------
-    InvalidProbabilities
-        When a row of `probabilities` is not a distribution.
-    """
-    return pa.table(
-        {
-            "id": list(ids),
-            "predicted": probabilities.argmax(axis=1).astype(np.int16),
-            "confidence": 1 - acquisition.least_confidence(probabilities),
-            "margin": acquisition.margin(probabilities),
-            "entropy": acquisition.entropy(probabilities),
-        },
-        schema=SCHEMA,
-    )
+def score_table(ids: Sequence[str], columns: Mapping[str, NDArray[Any]]) -> pa.Table:
+    """The scores of n rows: the other columns of `SCHEMA`, [n], as a label kind's `scores` gives them."""
+    return pa.table({"id": list(ids), **columns}, schema=SCHEMA)
 
 
 def write_shard(s3: S3Gateway, uri: str, tables: Sequence[pa.Table]) -> bool:

@@ -38,8 +38,8 @@ def run(context: Context) -> None:
     model = load_model(context, model_uri)
     reader = InputReader(context, model.adapter, f"score-{index:05d}")
     tables = [
-        scores.score_table(ids, probabilities)
-        for ids, probabilities in predict_batches(model, reader, _share(context, index, shards))
+        scores.score_table(ids, context.kind.scores(predictions))
+        for ids, predictions in predict_batches(model, reader, _share(context, index, shards))
     ]
     reader.keep()
     scores.write_shard(context.s3, uri, tables)

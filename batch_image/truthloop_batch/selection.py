@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from truthloop.errors import UnknownRow
-from truthloop.manifest import TRUTHLOOP, Row, encode_row, is_given_up, is_labeled, provenance, row_id
+from truthloop.labels import suggestion_key
+from truthloop.manifest import (
+    LINE_CHARACTERS_MAXIMUM,
+    LINE_CHARACTERS_RESERVED,
+    TRUTHLOOP,
+    Row,
+    encode_row,
+    is_given_up,
+    metadata_key,
+    provenance,
+    row_id,
+)
 from truthloop.splits import random_order
 from truthloop_batch.arms import CONTROL, STRATEGY, load_arms, scoring_model
 from truthloop_batch.context import Context
@@ -92,7 +103,8 @@ def run(context: Context) -> None:
         report("already-done", output=output)
         return
     selection = choose_seed(context) if context.round == 0 else choose(context)
-    lines = [encode_row(row) for row in rows_to_label(context, selection.choices)]
+    rows = rows_to_label(context, selection.choices)
+    lines = [encode_row(row) for row in with_suggestions(context, rows)]
     context.s3.write_lines_once(context.layout.selection_manifest(context.round), lines)
     document = {
         "round": context.round,
@@ -160,14 +172,13 @@ def rows_to_label(context: Context, choices: Mapping[str, Choice]) -> list[Row]:
     UnknownRow
         When a chosen row is not in the master manifest.
     """
-    attribute = context.request.label_attribute
     missing = set(choices)
     chosen = []
     for row in context.rows():
         identifier = row_id(row)
         if identifier in choices:
             missing.discard(identifier)
-            if not is_labeled(row, attribute) and not is_given_up(row):
+            if not context.is_labeled(row) and not is_given_up(row):
                 told = {**provenance(row), "round": context.round, **asdict(choices[identifier])}
                 chosen.append({**row, TRUTHLOOP: told})
     if missing:
@@ -177,6 +188,39 @@ def rows_to_label(context: Context, choices: Mapping[str, Choice]) -> list[Row]:
             "and run the round again."
         )
     return sorted(chosen, key=row_id)
+
+
+def with_suggestions(context: Context, rows: Sequence[Row]) -> Iterator[Row]:
+    """The rows with what the model of the round before suggests, where workers can be shown it.
+
+    It is the model of all labels, for both arms' rows, so that these are labelled alike; round 0 has none. A
+    row stays without a suggestion when its object cannot be read, or when its line would get too long.
+    """
+    suggestion_of = context.kind.suggestion_of
+    if suggestion_of is None or context.round == 0 or not rows:
+        yield from rows
+        return
+    from truthloop_batch.inputs import InputReader
+    from truthloop_batch.model import load_model, predict_batches
+
+    model = load_model(context, context.layout.model(context.round - 1))
+    # The training is the next to read these rows.
+    reader = InputReader(context, model.adapter, "train")
+    waiting = iter(rows)
+    key = suggestion_key(context.request.label_attribute)
+    for ids, predictions in predict_batches(model, reader, rows):
+        for identifier, prediction in zip(ids, predictions, strict=True):
+            for row in waiting:
+                if row_id(row) != identifier:
+                    yield row
+                    continue
+                value, metadata = suggestion_of(context, row, prediction)
+                suggested = {**row, key: value, metadata_key(key): metadata}
+                fits = len(encode_row(suggested)) <= LINE_CHARACTERS_MAXIMUM - LINE_CHARACTERS_RESERVED
+                yield suggested if fits else row
+                break
+    yield from waiting
+    reader.keep()
 
 
 def _scores(context: Context) -> Iterator[Scores]:

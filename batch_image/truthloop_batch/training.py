@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from truthloop import task_types
 from truthloop.errors import TruthloopError
 from truthloop.manifest import encode_row, row_id
-from truthloop_batch.adapters import create_adapter
+from truthloop_batch.adapters import create_adapter, default_adapter
+from truthloop_batch.adapters.base import Adapter
 from truthloop_batch.arms import MODEL, load_arms
 from truthloop_batch.context import Context
 from truthloop_batch.inputs import InputReader
@@ -32,15 +34,15 @@ def run(context: Context) -> None:
     held_out = context.splits.held_out
     # Sorted, because the sums of a fit depend on the order in the last digit.
     labeled = sorted(
-        (row for row in context.rows() if row_id(row) not in held_out and context.label(row) is not None),
+        (row for row in context.rows() if row_id(row) not in held_out and context.is_labeled(row)),
         key=row_id,
     )
-    adapter = create_adapter(context.request.model.adapter, context.request.model.hyperparameters)
+    adapter = _adapter(context)
     reader = InputReader(context, adapter, "train")
     inputs = reader.read_all(labeled, "training")
     reader.keep()
-    labels = np.array([context.label(row) for row in inputs.rows], dtype=np.int64)
-    parts = {MODEL: np.full(len(labels), True)}
+    targets = context.kind.targets(context, inputs.rows, inputs.values)
+    parts = {MODEL: np.full(len(inputs.rows), True)}
     if context.request.selection.random_control:
         arms = load_arms(context, range(context.round + 1))
         parts = {
@@ -55,11 +57,20 @@ def run(context: Context) -> None:
                 f"no row of the {name} arm has a label that can be trained on after round {context.round}. "
                 "See the labelling jobs of the rounds so far for why their objects failed."
             )
-        artifacts = adapter.fit(inputs.values[part], labels[part], len(context.classes), context.seed)
-        model = Model(adapter, artifacts, context.classes, int(part.sum()))
+        artifacts = adapter.fit(inputs.values[part], targets[part], len(context.classes), context.seed)
+        model = Model(context.kind.NAME, adapter, artifacts, context.classes, int(part.sum()))
         uri = context.layout.model_of_arm(context.round, name)
         archive = pack_model(model)
         context.s3.write_bytes_once(uri, archive, _ARCHIVE_TYPE)
         report(
             "trained", output=uri, labels=model.labels, bytes=len(archive), unreadable=len(reader.unreadable)
         )
+
+
+def _adapter(context: Context) -> Adapter:
+    """The request's adapter, or the one for its task type's labels and rows."""
+    settings, kind = context.request.model, context.kind.NAME
+    name = settings.adapter
+    if name is None:
+        name = default_adapter(kind, task_types.get(context.request.task_type).SOURCE_KEY)
+    return create_adapter(name, settings.hyperparameters, kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labeling_engine.job import JobStatus, LabelingJob, Task, TaskGone, Worker
+from labeling_engine.presence import Presence, attend
 from labeling_engine.simulated_annotators import (
     InvalidAnnotators,
     SimulatedAnnotators,
@@ -10,22 +11,29 @@ from labeling_engine.simulated_annotators import (
     simulate,
 )
 from labeling_engine.specification import InvalidJobRequest, JobSpecification
-from labeling_engine.world import FunctionFailed, ObjectUnreadable, VirtualClock, World
+from labeling_engine.team import HumanAnnotator, Team
+from labeling_engine.world import Clock, FunctionFailed, ObjectUnreadable, RunningClock, VirtualClock, World
 
 __all__ = [
+    "Clock",
     "FunctionFailed",
+    "HumanAnnotator",
     "InvalidAnnotators",
     "InvalidJobRequest",
     "JobSpecification",
     "JobStatus",
     "LabelingJob",
     "ObjectUnreadable",
+    "Presence",
+    "RunningClock",
     "SimulatedAnnotators",
     "SimulationFailed",
     "Task",
     "TaskGone",
+    "Team",
     "VirtualClock",
     "Worker",
     "World",
+    "attend",
     "simulate",
 ]

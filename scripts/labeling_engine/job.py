@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 import json
 import threading
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -144,7 +145,7 @@ class LabelingJob:
         self._open_objects = 0
         self._reopened: dict[int, _Object] = {}
         self._cursors: dict[str, int] = {}
-        self._held: dict[str, _Object] = {}
+        self._held: defaultdict[str, dict[str, _Object]] = defaultdict(dict)
         self._answered: list[_Object] = []
         self._deadlines: list[tuple[datetime, int, str]] = []
         self._responses: dict[tuple[int, str], list[dict[str, Any]]] = {}
@@ -267,17 +268,43 @@ class LabelingJob:
 
     # What workers do
 
-    def next_task(self, worker: Worker) -> Task | None:
-        """Return the worker's open task, or else accept the next one; None when there is none."""
+    def next_task(
+        self, worker: Worker, *, another: bool = False, leaving_room_for: Collection[str] = ()
+    ) -> Task | None:
+        """Return the worker's open task, or else accept the next one; None when there is none.
+
+        Parameters
+        ----------
+        another
+            Accept one although the worker has open ones; never of the same object.
+        leaving_room_for
+            Ids of workers. An object that is new to some of them is accepted only if it has a free place for
+            each of those besides.
+        """
         with self._lock:
+            held = self.open_tasks(worker)
+            if held and not another:
+                return held[0]
             if self._status is not JobStatus.IN_PROGRESS:
                 return None
-            self._end_overdue()
-            held = self._held.get(worker.worker_id)
-            if held is not None:
-                return held.tasks[worker.worker_id]
-            item = self._choose(worker.worker_id)
+            item = self._choose(worker.worker_id, leaving_room_for)
             return None if item is None else self._accept(item, worker.worker_id)
+
+    def open_tasks(self, worker: Worker) -> list[Task]:
+        """Return the tasks that the worker holds, in the order in which they were accepted."""
+        with self._lock:
+            self._end_overdue()
+            return [item.tasks[worker.worker_id] for item in self._held[worker.worker_id].values()]
+
+    def tally(self, worker: Worker) -> tuple[int, int]:
+        """Return how many objects the worker could accept now, and how many the worker has answered."""
+        with self._lock:
+            self._end_overdue()
+            available = sum(self._is_open_to(item, worker.worker_id) for item in self._sent)
+            answered = sum(
+                worker.worker_id == answered_by for item in self._sent for answered_by, _ in item.answers
+            )
+            return available if self._status is JobStatus.IN_PROGRESS else 0, answered
 
     def submit(self, worker: Worker, object_id: str, answer: dict[str, Any]) -> None:
         """Take a worker's answer, an object by the names of the template's elements; raises `TaskGone`."""
@@ -308,22 +335,36 @@ class LabelingJob:
 
     # Tasks (all under the lock)
 
-    def _choose(self, worker_id: str) -> _Object | None:
+    def _choose(self, worker_id: str, others: Collection[str]) -> _Object | None:
         """Return an object that is new to the worker, in manifest order; else one that came back."""
-        reopened = [o for o in self._reopened.values() if self._has_place(o) and worker_id not in o.done_with]
+        reopened = [
+            item
+            for item in self._reopened.values()
+            if self._is_open_to(item, worker_id) and self._leaves_room(item, worker_id, others)
+        ]
         for item in reopened:
             if worker_id not in item.attempts:
                 return item
-        # Objects behind the cursor that gain a free place are found through `_reopened`.
-        cursor = self._cursors.get(worker_id, 0)
-        while cursor < len(self._sent):
+        # Objects behind the cursor that gain a free place are found through `_reopened`; one whose place is
+        # kept for others doesn't gain any when they go, so the cursor waits there.
+        cursor, kept, found = self._cursors.get(worker_id, 0), None, None
+        while found is None and cursor < len(self._sent):
             item = self._sent[cursor]
-            cursor += 1
             if self._has_place(item) and worker_id not in item.attempts:
-                self._cursors[worker_id] = cursor
-                return item
-        self._cursors[worker_id] = cursor
-        return reopened[0] if reopened else None
+                if self._leaves_room(item, worker_id, others):
+                    found = item
+                elif kept is None:
+                    kept = cursor
+            cursor += 1
+        self._cursors[worker_id] = cursor if kept is None else kept
+        return found or (reopened[0] if reopened else None)
+
+    def _is_open_to(self, item: _Object, worker_id: str) -> bool:
+        return self._has_place(item) and worker_id not in item.done_with and worker_id not in item.tasks
+
+    def _leaves_room(self, item: _Object, worker_id: str, others: Collection[str]) -> bool:
+        free = self.specification.workers_per_object - len(item.answers) - len(item.tasks)
+        return free > sum(other != worker_id and other not in item.attempts for other in others)
 
     def _has_place(self, item: _Object) -> bool:
         wanted = self.specification.workers_per_object
@@ -346,7 +387,7 @@ class LabelingJob:
         )
         item.attempts[worker_id] = attempt
         item.tasks[worker_id] = task
-        self._held[worker_id] = item
+        self._held[worker_id][item.object_id] = item
         heapq.heappush(self._deadlines, (task.deadline, item.index, worker_id))
         if not self._has_place(item):
             self._reopened.pop(item.index, None)
@@ -354,8 +395,8 @@ class LabelingJob:
 
     def _held_task(self, worker: Worker, object_id: str) -> tuple[_Object, Task]:
         self._end_overdue()
-        item = self._held.get(worker.worker_id)
-        if item is None or item.object_id != object_id:
+        item = self._held[worker.worker_id].get(object_id)
+        if item is None:
             raise TaskGone(
                 f"worker {worker.worker_id} does not hold object {object_id} of {self.specification.name} "
                 f"({self._status}): it timed out or is done; ask for the next task"
@@ -365,7 +406,7 @@ class LabelingJob:
     def _release(self, item: _Object, worker_id: str) -> None:
         """Take the task from the worker; the object opens again, or closes when nobody else shall have it."""
         del item.tasks[worker_id]
-        del self._held[worker_id]
+        del self._held[worker_id][item.object_id]
         wanted = self.specification.workers_per_object
         if len(item.answers) == wanted or (item.declines >= wanted and not item.tasks):
             self._close(
@@ -398,7 +439,7 @@ class LabelingJob:
     def _close(self, item: _Object, without_answers: _State, reason: str = "") -> None:
         """End an object's work: on to consolidation with its answers, or to the given state without any."""
         for worker_id in item.tasks:
-            del self._held[worker_id]
+            del self._held[worker_id][item.object_id]
         item.tasks.clear()
         self._reopened.pop(item.index, None)
         self._open_objects -= 1

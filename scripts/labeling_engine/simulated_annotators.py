@@ -7,6 +7,7 @@ import hashlib
 import heapq
 import json
 import math
+import random
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,8 +17,10 @@ from statistics import NormalDist
 from typing import Any
 
 from labeling_engine.job import LabelingJob, Task, TaskGone, Worker
+from labeling_engine.presence import Presence
+from labeling_engine.simulated_answers import ELEMENTS, InvalidTruth, Person, choose_one
 from labeling_engine.template import CrowdElement, UnusableTemplate, answer_element
-from labeling_engine.world import VirtualClock
+from labeling_engine.world import Clock
 
 _SHORTEST_SECONDS = 0.001
 # Least, most and default of an annotator's numbers. Who gives nearly everything back never gets done.
@@ -46,13 +49,14 @@ class Annotator:
     Attributes
     ----------
     accuracy
-        Probability of the true category, 0 to 1.
+        How good the annotator is, 0 to 1: the probability of the true category where one is chosen, and what
+        `labeling_engine.simulated_answers` makes of it where several are chosen, or boxes and masks drawn.
     seconds_median, seconds_spread
         Median in seconds and standard deviation of the logarithm of the log-normal time per task.
     decline_rate, return_rate
         Probability of declining an object for good, and of giving it back unfinished each time it comes.
     confusion
-        For some true categories the one that a wrong answer names; else a wrong answer is any other category.
+        For some true labels the one that a wrong answer names; else a wrong answer is any other label.
     """
 
     name: str
@@ -75,6 +79,28 @@ class Annotator:
             return truth
         others = [category for category in categories if category != truth]
         return self.confusion.get(truth) or others[int(which * len(others))]
+
+    def answer(
+        self, seed: int, source: str, tag: str, truth: Any, labels: Sequence[str]
+    ) -> dict[str, Any] | None:
+        """Return what this annotator answers with a crowd element; None when declining the object.
+
+        Raises
+        ------
+        labeling_engine.simulated_answers.InvalidTruth
+            The truth is not of the element's form.
+        """
+        if tag in _SINGLE:
+            if not isinstance(truth, str) or truth not in labels or len(labels) < 2:
+                raise InvalidTruth("one of two labels or more")
+            label = self.choose(seed, source, truth, labels)
+            return None if label is None else choose_one(label)
+        declines, _, _ = _uniforms(seed, self.name, source)
+        if declines < self.decline_rate:
+            return None
+        # Seeded by an identity, so that the answer is the same in whatever order the objects come.
+        draw = random.Random(json.dumps([seed, self.name, source, tag]))  # noqa: S311
+        return ELEMENTS[tag](Person(self.accuracy, self.confusion, draw), truth, labels)
 
     def pace(self, seed: int, source: str, attempt: int) -> tuple[float, bool]:
         """Return the seconds of one attempt at an object, and whether it ends in giving the object back."""
@@ -104,11 +130,12 @@ class SimulatedAnnotators:
     seed
         Everything that they do follows from it.
     truth
-        True category by ``source-ref`` or ``source`` text.
+        By ``source-ref`` or ``source`` text: the true category; for the other elements what
+        `labeling_engine.simulated_answers` expects of them.
     """
 
     seed: int
-    truth: Mapping[str, str]
+    truth: Mapping[str, Any]
     annotators: tuple[Annotator, ...]
 
     @classmethod
@@ -145,23 +172,33 @@ class SimulatedAnnotators:
 def simulate(
     job: LabelingJob,
     team: SimulatedAnnotators,
-    clock: VirtualClock,
+    clock: Clock,
     *,
     region: str,
     issuer: str,
     identity_provider: str = "Cognito",
+    presence: Presence | None = None,
+    speed: float = 1.0,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Have a team work on a started job until it is finished, in virtual time.
+    """Have a team work on a started job until it is finished, in virtual time or beside people.
 
     A discrete-event simulation: each annotator takes the next task as soon as the last one is done, so they
-    work in parallel and a fast one does more. The order of events follows from the seed alone.
+    work in parallel and a fast one does more. In virtual time the order of events follows from the seed.
 
     Parameters
     ----------
     clock
-        The clock of the job's world; it is moved from event to event and never waited for.
+        The clock of the job's world, which is advanced from event to event: a `VirtualClock` takes no time, a
+        `RunningClock` waits, and must be woken when a person has done something.
     region, issuer, identity_provider
         Region of the workers' ids; issuer and type (Cognito or Oidc) of their identity provider.
+    presence
+        The people on the same job, for whom the annotators leave places.
+    speed
+        How many times faster than at their own pace the annotators work.
+    is_over
+        Asked after each event: whether to leave the job as it is.
 
     Raises
     ------
@@ -169,31 +206,37 @@ def simulate(
         The truth of an object is not known, or the template or a task's input cannot be answered.
     """
     try:
-        element = answer_element(job.template, _ANSWERS)
+        element = answer_element(job.template, {*_SINGLE, *ELEMENTS})
     except UnusableTemplate as error:
         raise SimulationFailed(f"the simulated annotators cannot use the worker template: {error}") from None
     workers = [annotator.worker(region, issuer, identity_provider) for annotator in team.annotators]
     busy: list[tuple[datetime, int, _Action]] = []
     idle = set(range(len(workers)))
+    next_task = job.next_task if presence is None else presence.next_task
     job.tick()
-    while (deadline := job.next_deadline()) is not None:
+    while not is_over() and (deadline := job.next_deadline()) is not None:
         for number in sorted(idle):
-            task = job.next_task(workers[number])
+            task = next_task(workers[number])
             if task is not None:
                 idle.remove(number)
                 moment, action = _plan(job, team, team.annotators[number], workers[number], element, task)
+                moment = min(task.accepted_at + (moment - task.accepted_at) / speed, task.deadline)
                 heapq.heappush(busy, (moment, number, action))
         deadline = job.next_deadline() or deadline
+        if presence is not None:
+            deadline = min(deadline, presence.next_change() or deadline)
         if busy and busy[0][0] < deadline:
-            moment, number, action = heapq.heappop(busy)
-            clock.advance_to(moment)
-            # Stopped or failed from outside in the meantime: the answer is lost, as it is for a person.
-            with contextlib.suppress(TaskGone):
-                action()
-            idle.add(number)
+            clock.advance_to(busy[0][0])
+            # The wait for a running clock is shorter when a person has done something.
+            if busy[0][0] <= clock():
+                _, number, action = heapq.heappop(busy)
+                # Stopped or failed from outside in the meantime: the answer is lost, as it is for a person.
+                with contextlib.suppress(TaskGone):
+                    action()
+                idle.add(number)
         else:
             clock.advance_to(deadline)
-            while busy and busy[0][0] <= deadline:
+            while busy and busy[0][0] <= min(deadline, clock()):
                 idle.add(heapq.heappop(busy)[1])
         job.tick()
 
@@ -219,32 +262,40 @@ def _plan(
         raise SimulationFailed(
             f"the simulated annotators have no truth for {task.source!r}; add it to their document"
         )
+    attribute = _LABELS.get(element.tag, "labels")
     try:
-        categories = element.resolve("categories", task.input)
+        labels = element.resolve(attribute, task.input)
     except UnusableTemplate as error:
         raise SimulationFailed(f"the simulated annotators cannot use the worker template: {error}") from None
-    if not isinstance(categories, list) or truth not in categories or len(categories) < 2:
+    if not isinstance(labels, list) or not labels or not all(isinstance(label, str) for label in labels):
         raise SimulationFailed(
-            f"the workers see the categories {categories!r} for {task.source!r}; expected a list of two or "
-            f"more with its truth {truth!r}"
+            f"the workers see the {attribute} {labels!r} for {task.source!r}; expected a list of names"
         )
-    category = annotator.choose(team.seed, task.source, truth, categories)
-    if category is None:
+    try:
+        content = annotator.answer(team.seed, task.source, element.tag, truth, labels)
+    except InvalidTruth as error:
+        raise SimulationFailed(
+            f"the workers see the {attribute} {labels!r} for {task.source!r} with its truth "
+            f"{_shortened(truth)}; expected {error}"
+        ) from None
+    if content is None:
         return done_at, lambda: job.decline(worker, task.object_id)
-    answer = {element.name: _ANSWERS[element.tag](category)}
-    return done_at, lambda: job.submit(worker, task.object_id, answer)
+    if element.begins_with("initial-value", task.input):
+        # They draw everything themselves, whatever they are shown.
+        content["initialValueModified"] = True
+    return done_at, lambda: job.submit(worker, task.object_id, {element.name: content})
 
 
-def _single_label(category: str) -> dict[str, Any]:
-    return {"label": category}
-
-
-# What each crowd element that simulated annotators can use puts under its name.
+# The elements with which one label is chosen.
+_SINGLE = frozenset({"crowd-classifier", "crowd-image-classifier"})
+# The attribute that lists the labels, for the elements whose attribute isn't `labels`.
 # Source: "Crowd HTML elements reference" in the SageMaker developer guide.
-_ANSWERS: dict[str, Callable[[str], dict[str, Any]]] = {
-    "crowd-classifier": _single_label,
-    "crowd-image-classifier": _single_label,
-}
+_LABELS = dict.fromkeys([*_SINGLE, "crowd-image-classifier-multi-select"], "categories")
+
+
+def _shortened(truth: Any) -> str:
+    text = repr(truth)
+    return text if len(text) <= 100 else text[:100] + "…"
 
 
 def _uniforms(*identity: str | int) -> tuple[float, float, float]:
@@ -254,16 +305,19 @@ def _uniforms(*identity: str | int) -> tuple[float, float, float]:
     return first, second, third
 
 
-def _read_truth(truth: Any, problems: list[str]) -> dict[str, str]:
+def _read_truth(truth: Any, problems: list[str]) -> dict[str, Any]:
     if isinstance(truth, str):
         try:
             truth = json.loads(Path(truth).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             problems.append(f"truth {truth!r} cannot be read: {error}; give a JSON file or the object itself")
             return {}
-    if not isinstance(truth, dict) or not all(isinstance(value, str) for value in truth.values()):
+    if not isinstance(truth, dict) or not all(
+        isinstance(value, str | list | dict) for value in truth.values()
+    ):
         problems.append(
-            "truth is no object of category names by source; give that or the path of such a file"
+            "truth is no object of category names, lists of them, boxes or masks by source; give that or the "
+            "path of such a file"
         )
         return {}
     return truth

@@ -10,6 +10,8 @@ from html.parser import HTMLParser
 from typing import Any
 
 _TASK_INPUT = re.compile(r"\{\{-?\s*task\.input\.([\w-]+)")
+# `{% if … %}` around an attribute is none itself.
+_LIQUID_TAG = re.compile(r"\{%.*?%\}", re.DOTALL)
 
 
 class UnusableTemplate(ValueError):
@@ -55,6 +57,11 @@ class CrowdElement:
                 "task.input expression"
             ) from None
 
+    def begins_with(self, attribute: str, task_input: Mapping[str, Any]) -> bool:
+        """Whether the attribute gives the worker something to begin with, such as `initial-value`."""
+        expression = _TASK_INPUT.search(self.attributes.get(attribute, ""))
+        return bool(task_input.get(expression[1])) if expression else attribute in self.attributes
+
 
 def answer_element(template: str, tags: Collection[str]) -> CrowdElement:
     """Return the first element of a template whose tag is one of ``tags``; its name is the key of the answer.
@@ -65,7 +72,7 @@ def answer_element(template: str, tags: Collection[str]) -> CrowdElement:
         No such element, or it has no ``name``.
     """
     parser = _CrowdElements()
-    parser.feed(template)
+    parser.feed(_LIQUID_TAG.sub("", template))
     parser.close()
     for tag, attributes in parser.found:
         if tag in tags:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 
@@ -42,6 +45,18 @@ class World(Protocol):
         ...
 
 
+class Clock(Protocol):
+    """A job's time, and the wait for a moment of it."""
+
+    def __call__(self) -> datetime:
+        """Return the present time, timezone-aware."""
+        ...
+
+    def advance_to(self, moment: datetime) -> None:
+        """Let the time go on until ``moment``, or shorter."""
+        ...
+
+
 class VirtualClock:
     """A clock that stands still until it is moved: a simulated job takes no real time.
 
@@ -64,3 +79,35 @@ class VirtualClock:
                 f"the clock stands at {self._now.isoformat()} and cannot go back to {moment.isoformat()}"
             )
         self._now = moment
+
+
+class RunningClock:
+    """A clock that runs as the real time does: `advance_to` waits.
+
+    Parameters
+    ----------
+    start
+        Timezone-aware; what the clock shows first.
+    seconds
+        A clock that never goes back, in seconds.
+    """
+
+    def __init__(self, start: datetime, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._start = start
+        self._seconds = seconds
+        self._began = seconds()
+        self._woken = threading.Event()
+
+    def __call__(self) -> datetime:
+        return self._start + timedelta(seconds=self._seconds() - self._began)
+
+    def advance_to(self, moment: datetime) -> None:
+        """Wait until ``moment``, or until `wake`; a moment in the past takes no time."""
+        left = (moment - self()).total_seconds()
+        if left > 0:
+            self._woken.wait(left)
+        self._woken.clear()
+
+    def wake(self) -> None:
+        """End the present wait, or else the next one at once."""
+        self._woken.set()

@@ -28,7 +28,9 @@ def main() -> None:
     parser.add_argument(
         "--ready-file", type=Path, help="gets the endpoint and the process id when all is ready"
     )
-    parser.add_argument("--annotators", type=Path, help="describes the simulated annotators (JSON)")
+    parser.add_argument(
+        "--annotators", type=Path, help="describes who labels: simulated annotators, people (JSON)"
+    )
     parser.add_argument(
         "--time-scale",
         type=_scale,

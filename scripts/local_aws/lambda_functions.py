@@ -29,7 +29,17 @@ from moto.awslambda.models import LambdaBackend, LambdaFunction, lambda_backends
 from moto.core.exceptions import JsonRESTError
 from moto.core.utils import unix_time_millis
 
-from local_aws import authorization, children, events, patches, resources, roles, settings, unsupported
+from local_aws import (
+    authorization,
+    children,
+    events,
+    layers,
+    patches,
+    resources,
+    roles,
+    settings,
+    unsupported,
+)
 from local_aws.resources import Need
 from local_aws.roles import Session
 
@@ -146,6 +156,12 @@ class _Code:
                 partial.rename(target)
         return target
 
+    def layer(self, sha256: str, content: bytes) -> Path:
+        """Return the directory that holds a layer's modules, in a form that this Python can import."""
+        unpacked = self.directory(sha256, content) / "python"
+        with self._lock:
+            return layers.importable(unpacked)
+
     def runtime(self) -> Path:
         """Return the directory with links to the packages that the real runtime carries."""
         target = settings.current.scratch / "runtime"
@@ -178,9 +194,9 @@ class _Worker:
         self._log_path = settings.current.scratch / "logs" / uuid.uuid4().hex
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
         backend = lambda_backends[function.account_id][function.region]
-        layers = [backend.layers_versions_by_arn(layer["Arn"]) for layer in function.layers]
+        versions = [backend.layers_versions_by_arn(layer["Arn"]) for layer in function.layers]
         task = _code.directory(function.code_sha_256, function.code_bytes)
-        opt = [_code.directory(layer.code_sha_256, layer.code_bytes) / "python" for layer in layers if layer]
+        opt = [_code.layer(layer.code_sha_256, layer.code_bytes) for layer in versions if layer]
         ours, theirs = socket.socketpair()
         with theirs, self._log_path.open("ab") as log:
             self._process = children.start(

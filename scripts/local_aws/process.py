@@ -19,6 +19,9 @@ from typing import Any, Self
 _START_SECONDS = 60
 _END_SECONDS = 5
 
+# A proxy of the caller's environment cannot reach this machine's own address.
+_without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
 
 class LocalAwsFailed(RuntimeError):
     """The embedded AWS did not start, or refused a control command."""
@@ -30,7 +33,7 @@ class LocalAws:
     Parameters
     ----------
     annotators
-        The simulated annotators: a document, or the path of a file with it.
+        Who labels: a document as `labeling_engine.Team` reads it, or the path of a file with it.
     time_scale
         How many times faster than in AWS schedules fire; 0: never by themselves.
     dockerfile
@@ -109,7 +112,7 @@ class LocalAws:
             method=method,
         )
         try:
-            with urllib.request.urlopen(request) as answer:  # noqa: S310 - as above
+            with _without_proxy.open(request) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as problem:
             raise LocalAwsFailed(f"{method} {path}: {problem.read().decode()}") from None
@@ -152,6 +155,8 @@ class LocalAws:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # The caller's account and its settings are none of this AWS's business.
+                env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
             )
         deadline = time.monotonic() + _START_SECONDS
         while not ready.exists():

@@ -1,11 +1,10 @@
-"""SageMaker: labelling jobs on which simulated annotators work, work teams and the private workforce."""
+"""SageMaker: the API of labelling jobs, work teams and the private workforce."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import json
-import logging
 import re
 import threading
 from collections.abc import Iterator
@@ -19,231 +18,27 @@ from moto.core.exceptions import ServiceException
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import get_service_model
 from moto.iam.models import iam_backends
-from moto.s3.exceptions import MissingBucket
-from moto.s3.models import s3_backends
 from moto.sagemaker.responses import SageMakerResponse
 from werkzeug.exceptions import HTTPException
 
-from labeling_engine import (
-    FunctionFailed,
-    InvalidAnnotators,
-    InvalidJobRequest,
-    JobSpecification,
-    JobStatus,
-    LabelingJob,
-    ObjectUnreadable,
-    SimulatedAnnotators,
-    SimulationFailed,
-    VirtualClock,
-    simulate,
-)
-from local_aws import authorization, patches, resources, s3, settings, training_jobs
-from local_aws.resources import Need
-from local_aws.roles import Session
+from labeling_engine import InvalidAnnotators, InvalidJobRequest, JobSpecification, ObjectUnreadable
+from local_aws import authorization, labeling_jobs, patches, settings, training_jobs
+from local_aws.labeling_jobs import Job
 
 # An account has one private workforce per region, which exists before anything is deployed.
 WORKFORCE = "default"
 USER_POOL = "us-east-1_LOCALPOOL"
 CLIENT_ID = "local-client"
 
-_SESSION = "SageMaker"
-
 # Source: "Ground Truth" in the AWS General Reference (quotas).
 _MOST_WORKTEAMS = 25
 _PAGE = 100
 
-_logger = logging.getLogger(__name__)
-
-
-# The annotators
-
-
-_team: SimulatedAnnotators | None = None
-# Notified when the annotators change and when a job shall stop or be abandoned.
-_news = threading.Condition()
-
-
-def set_annotators(document: Any) -> None:
-    """Let simulated annotators do all labelling jobs, also those that wait; None sends them away.
-
-    Parameters
-    ----------
-    document
-        ``{"seed", "truth", "annotators"}`` as `labeling_engine.SimulatedAnnotators` reads it.
-
-    Raises
-    ------
-    labeling_engine.InvalidAnnotators
-        Lists all that is wrong; the annotators stay as they were.
-    """
-    global _team
-    team = None if document is None else SimulatedAnnotators.from_document(document)
-    with _news:
-        _team = team
-        _news.notify_all()
-
-
-# A job
-
-
-class _Abandoned(Exception):
-    """The state that a job belongs to has been reset; its thread ends without a trace."""
-
-
-class _MotoWorld:
-    """A labelling job's world: moto's buckets, the deployed functions and the event rules.
-
-    Times are virtual: they start at the job's creation and run ahead of the real time as the annotators work.
-    """
-
-    def __init__(self, account_id: str, role_arn: str, clock: VirtualClock) -> None:
-        self._account_id = account_id
-        self._session = Session(role_arn, _SESSION)
-        self.clock = clock
-        self.modified_at = clock()
-        self.abandoned = False
-
-    def read_object(self, uri: str) -> bytes:
-        self._go_on()
-        bucket, key = _split_uri(uri)
-        needs = [Need("s3:GetObject", resources.s3_arn(bucket, key)), *resources.missing_object(bucket, key)]
-        try:
-            authorization.check(self._session, *needs)
-        except authorization.Refused as refusal:
-            raise ObjectUnreadable(f"{uri} cannot be read: {refusal}") from None
-        return _read_object(self._account_id, uri)
-
-    def write_object(self, uri: str, body: bytes) -> None:
-        self._go_on()
-        bucket, key = _split_uri(uri)
-        authorization.check(self._session, Need("s3:PutObject", resources.s3_arn(bucket, key)))
-        with s3._one_at_a_time:
-            s3_backends[self._account_id]["aws"].put_object(bucket, key, body, storage="STANDARD")
-        self.modified_at = datetime.now(UTC)
-
-    def invoke_function(self, arn: str, payload: dict[str, Any]) -> Any:
-        from local_aws import lambda_functions
-
-        self._go_on()
-        try:
-            return lambda_functions.invoke(arn, payload, self._session)
-        except (
-            lambda_functions.FunctionError,
-            lambda_functions.UnknownFunction,
-            authorization.Refused,
-        ) as error:
-            raise FunctionFailed(str(error)) from error
-
-    def publish(self, event: dict[str, Any]) -> None:
-        from local_aws import events
-
-        self._go_on()
-        self.modified_at = datetime.now(UTC)
-        events.emit(event)
-
-    def _go_on(self) -> None:
-        if self.abandoned:
-            raise _Abandoned
-
-
-class _Job:
-    """A labelling job with the thread that drives it."""
-
-    def __init__(
-        self,
-        request: dict[str, Any],
-        specification: JobSpecification,
-        backend: GroundTruthBackend,
-        team: dict[str, Any],
-    ) -> None:
-        self.request = request
-        self.arn = specification.arn
-        self.created_at = datetime.now(UTC)
-        self._clock = VirtualClock(self.created_at)
-        self.world = _MotoWorld(backend.account_id, specification.role_arn, self._clock)
-        self.engine = LabelingJob(specification, self.world)
-        self._region = backend.region_name
-        self._issuer, self._identity_provider = backend.identity_provider(team)
-
-    def start(self) -> None:
-        """Start the thread."""
-        name = f"labeling-job-{self.engine.specification.name}"
-        threading.Thread(target=self._run, name=name, daemon=True).start()
-
-    def stop(self) -> None:
-        """Ask the job to stop, as StopLabelingJob does."""
-        self.engine.stop()
-        with _news:
-            _news.notify_all()
-
-    def abandon(self) -> None:
-        """End the job's thread without an output or an event."""
-        self.world.abandoned = True
-        with _news:
-            _news.notify_all()
-
-    def _run(self) -> None:
-        try:
-            self._work()
-        except _Abandoned:
-            _logger.debug("labelling job %s was abandoned", self.arn)
-
-    def _work(self) -> None:
-        try:
-            self.engine.start()
-            self.engine.tick()
-            while not self.engine.is_finished:
-                team = self._wait_for_team()
-                if team is None:
-                    self.engine.tick()
-                else:
-                    simulate(
-                        self.engine,
-                        team,
-                        self._clock,
-                        region=self._region,
-                        issuer=self._issuer,
-                        identity_provider=self._identity_provider,
-                    )
-        except _Abandoned:
-            raise
-        except (SimulationFailed, authorization.Refused) as error:
-            self.engine.fail(f"ClientError: {error}")
-        except Exception as error:
-            # Whatever it was, nobody may wait for this job for ever.
-            _logger.exception("labelling job %s failed", self.arn)
-            self.engine.fail(f"InternalServerError: {type(error).__name__}: {error}")
-
-    def _wait_for_team(self) -> SimulatedAnnotators | None:
-        """Return the annotators once there are some; None when the job shall stop without any."""
-        with _news:
-            _news.wait_for(
-                lambda: _team or self.world.abandoned or self.engine.status is not JobStatus.IN_PROGRESS
-            )
-            return _team
-
-    def summary(self) -> dict[str, Any]:
-        """Return the members that every API answer about the job has."""
-        specification = self.engine.specification
-        answer = {
-            "LabelingJobName": specification.name,
-            "LabelingJobArn": self.arn,
-            "LabelingJobStatus": str(self.engine.status),
-            "LabelCounters": self.engine.counters,
-            "CreationTime": self.created_at,
-            "LastModifiedTime": self.world.modified_at,
-            "InputConfig": self.request["InputConfig"],
-        }
-        if self.engine.failure_reason is not None:
-            answer["FailureReason"] = self.engine.failure_reason
-        if self.engine.status in (JobStatus.COMPLETED, JobStatus.STOPPED):
-            answer["LabelingJobOutput"] = {"OutputDatasetS3Uri": specification.output_manifest_uri}
-        return answer
+# Labelling jobs
 
 
 def list_jobs() -> list[dict[str, Any]]:
     """Return all labelling jobs of all accounts and regions as JSON can hold them, oldest first."""
-    jobs = [job for backend in _all_backends() for job in backend.labeling_jobs()]
     return [
         {
             "name": job.engine.specification.name,
@@ -255,8 +50,14 @@ def list_jobs() -> list[dict[str, Any]]:
             "output_manifest_uri": job.engine.specification.output_manifest_uri,
             "created_at": job.created_at.isoformat(),
         }
-        for job in sorted(jobs, key=lambda job: job.created_at)
+        for job in all_jobs()
     ]
+
+
+def all_jobs() -> list[Job]:
+    """Return all labelling jobs of all accounts and regions, oldest first."""
+    jobs = [job for backend in _all_backends() for job in backend.labeling_jobs()]
+    return sorted(jobs, key=lambda job: job.created_at)
 
 
 # The state of an account and region
@@ -272,7 +73,7 @@ class GroundTruthBackend(BaseBackend):
     def __init__(self, region_name: str, account_id: str) -> None:
         super().__init__(region_name, account_id)
         self.lock = threading.RLock()
-        self.jobs: dict[str, _Job] = {}
+        self.jobs: dict[str, Job] = {}
         self.workteams: dict[str, dict[str, Any]] = {}
         self.workforces: dict[str, dict[str, Any]] = {}
         self.tags: dict[str, dict[str, str]] = {}
@@ -309,19 +110,22 @@ class GroundTruthBackend(BaseBackend):
             if problems := list(self._missing(specification, request)):
                 raise _invalid(problems)
             team = self.workteam_of(request["HumanTaskConfig"]["WorkteamArn"])
-            job = self.jobs[name.lower()] = _Job(request, specification, self, team)
+            issuer, identity_provider = self.identity_provider(team)
+            job = self.jobs[name.lower()] = Job(
+                request, specification, self.account_id, self.region_name, issuer, identity_provider
+            )
             self.set_tags(arn, request.get("Tags", []))
         job.start()
         return arn
 
-    def labeling_job(self, name: str) -> _Job:
+    def labeling_job(self, name: str) -> Job:
         """Return a job by its name in whatever case."""
         with self.lock:
             if name.lower() not in self.jobs:
                 raise ApiError("ResourceNotFound", f"Labeling job {name} does not exist.")
             return self.jobs[name.lower()]
 
-    def labeling_jobs(self) -> list[_Job]:
+    def labeling_jobs(self) -> list[Job]:
         """Return all jobs, oldest first."""
         with self.lock:
             return list(self.jobs.values())
@@ -345,7 +149,7 @@ class GroundTruthBackend(BaseBackend):
         ):
             if uri is not None:
                 try:
-                    _read_object(self.account_id, uri)
+                    labeling_jobs.stored_object(self.account_id, uri)
                 except ObjectUnreadable as error:
                     yield str(error)
 
@@ -804,25 +608,6 @@ def _page(request: dict[str, Any], name: str, found: list[dict[str, Any]], key: 
     return ActionResult({name: found[start:end], **more})
 
 
-def _split_uri(uri: str) -> tuple[str, str]:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key
-
-
-def _read_object(account_id: str, uri: str) -> bytes:
-    bucket, name = _split_uri(uri)
-    if not uri.startswith("s3://") or not name:
-        raise ObjectUnreadable(f"{uri} is no S3 URI of an object; give s3://bucket/key")
-    with s3._one_at_a_time:
-        try:
-            key = s3_backends[account_id]["aws"].get_object(bucket, name)
-        except MissingBucket:
-            raise ObjectUnreadable(f"{uri} cannot be read: there is no bucket {bucket}") from None
-        if key is None:
-            raise ObjectUnreadable(f"{uri} cannot be read: there is no such object")
-        return key.value
-
-
 # For the server
 
 
@@ -842,13 +627,13 @@ def install() -> None:
     control.route("GET", "labeling-jobs", lambda _groups, _body: (200, list_jobs()))
     control.reset_hooks.append(reset)
     if settings.current.annotators is not None:
-        set_annotators(json.loads(settings.current.annotators.read_text(encoding="utf-8")))
+        labeling_jobs.set_annotators(json.loads(settings.current.annotators.read_text(encoding="utf-8")))
 
 
 def _post_annotators(_groups: dict[str, str], body: Any) -> tuple[int, Any]:
     try:
         # Without a body the annotators go home.
-        set_annotators(body or None)
+        labeling_jobs.set_annotators(body or None)
     except InvalidAnnotators as error:
         return 400, {"message": str(error)}
     return 200, {}

@@ -37,6 +37,7 @@ def install() -> None:
         events,
         lambda_functions,
         patches,
+        portal,
         s3,
         sagemaker,
         step_functions,
@@ -56,6 +57,7 @@ def install() -> None:
         budgets,
         step_functions,
         sagemaker,
+        portal,
         control,
     ):
         module.install()
@@ -123,17 +125,23 @@ def serve(port: int, ready_file: Path | None) -> None:
         end()
 
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    server = waitress.create_server(
-        _later,
-        host="127.0.0.1",
-        port=port,
-        threads=_THREADS,
-        connection_limit=2000,
-        # select() cannot watch more than 1,024 files.
-        asyncore_use_poll=True,
-        channel_timeout=3600,
-        clear_untrusted_proxy_headers=True,
-    )
+    try:
+        server = waitress.create_server(
+            _later,
+            host="127.0.0.1",
+            port=port,
+            threads=_THREADS,
+            connection_limit=2000,
+            # select() cannot watch more than 1,024 files.
+            asyncore_use_poll=True,
+            channel_timeout=3600,
+            clear_untrusted_proxy_headers=True,
+        )
+    except OSError as error:
+        raise SystemExit(
+            f"local_aws: cannot listen on 127.0.0.1:{port}: {error.strerror}; give another --port, or 0 for "
+            "any that is free"
+        ) from None
     # Beside the ready file, whose directory is the caller's to remove even where this process is killed.
     beside = ready_file.parent if ready_file else None
     settings.current.scratch = Path(tempfile.mkdtemp(prefix="local-aws-", dir=beside))

@@ -22,7 +22,7 @@ class Settings:
     time_scale
         How many times faster than in AWS schedules fire; 0: never by themselves.
     annotators
-        The file that describes the simulated annotators, or None.
+        The file that describes who labels, or None.
     dockerfile
         The Dockerfile whose ENTRYPOINT is the program of every container image.
     scratch

@@ -595,7 +595,7 @@ def stop(execution: Execution, error: str | None, cause: str | None) -> None:
     """Abort an execution and wait until it has ended, whatever it is waiting for."""
     if execution.exec_status in _ENDED:
         return
-    while execution.exec_worker.env is None:
+    while execution.exec_worker is None or execution.exec_worker.env is None:
         time.sleep(0.01)
     env = execution.exec_worker.env
     execution.stop(stop_date=datetime.now(UTC), error=error, cause=cause)
@@ -654,6 +654,8 @@ def install() -> None:
 
     @patches.method(Execution)
     def start(self: Execution) -> None:
+        # Whoever lists the executions sees this one already; moto fails where it has no status yet.
+        self.exec_status = ExecutionStatus.RUNNING
         _tell(self, "RUNNING")
         start.original(self)
 

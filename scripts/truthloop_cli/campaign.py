@@ -60,7 +60,9 @@ class RoundResult:
         The round, from 0.
     labels
         Objects that people have labelled so far, splits included.
-    accuracy
+    metric
+        What the quality is: "accuracy", "macro_f1", "map_50" or "mean_iou".
+    quality
         On the frozen test split, by arm: "model", and "strategy" and "control" where there is a control.
     trained_on
         Labels that each arm's model was trained on.
@@ -70,7 +72,8 @@ class RoundResult:
 
     number: int
     labels: int
-    accuracy: dict[str, float]
+    metric: str
+    quality: dict[str, float]
     trained_on: dict[str, int]
     cost_usd: float
 
@@ -142,11 +145,13 @@ def _round_result(s3: S3Gateway, layout: CampaignLayout, number: int) -> RoundRe
     decision = s3.find_json(layout.decision(number))
     if decision is None:
         return None
-    arms = s3.read_json(layout.evaluation(number))["arms"]
+    evaluation = s3.read_json(layout.evaluation(number))
+    arms = evaluation["arms"]
     return RoundResult(
         number=number,
         labels=decision["labels"]["cumulative_people"],
-        accuracy={name: arm["accuracy"] for name, arm in arms.items()},
+        metric=evaluation["metric"],
+        quality={name: arm["quality"] for name, arm in arms.items()},
         trained_on={name: arm["labels"] for name, arm in arms.items()},
         cost_usd=decision["cost_usd"]["cumulative"],
     )

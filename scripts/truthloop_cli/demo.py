@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -16,10 +17,12 @@ from botocore.config import Config
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from truthloop import task_types
+from truthloop.labels import BOXES, CLASS, CLASSES, MASK
 from truthloop.layout import CampaignLayout
 from truthloop.s3 import S3Gateway
-from truthloop_cli import campaign, live
-from truthloop_cli.digits import CLASSES, Digits, make_digits, upload
+from truthloop_cli import campaign, demo_data, live
+from truthloop_cli.demo_data import DEFAULT_TASK, DemoData, Plan
 from truthloop_cli.embedded import isolated
 from truthloop_cli.stack import Stack
 
@@ -27,9 +30,15 @@ if TYPE_CHECKING:
     from local_aws.process import LocalAws
 
 STATE_BUCKET = "truthloop-local-state"
-INPUT_BUCKET = "truthloop-demo-digits"
 
-# Five people of different skill; three of them see each object. Seconds are medians of a log-normal.
+# What a campaign is made of in which a person labels every object: about 40 of them.
+# The numbers of the rounds are the seed set's size, a round's size, and the rounds.
+_PERSON_SIZE, _PERSON_ROUNDS = 60, (8, 4, 3)
+# How long the simulated annotators leave a person a place in every object.
+_PATIENCE_SECONDS = 120
+
+# Five people of different skill; three of them see each object. Seconds are medians of a log-normal, for a
+# choice among images.
 ANNOTATORS: list[dict[str, Any]] = [
     {
         "name": "annotator-1",
@@ -55,7 +64,6 @@ ANNOTATORS: list[dict[str, Any]] = [
     {
         "name": "annotator-4",
         "accuracy": 0.90,
-        "confusion": {"1": "7", "9": "4"},
         "seconds_median": 1.6,
         "seconds_spread": 0.50,
         "decline_rate": 0.02,
@@ -63,7 +71,6 @@ ANNOTATORS: list[dict[str, Any]] = [
     {
         "name": "annotator-5",
         "accuracy": 0.80,
-        "confusion": {"3": "8", "5": "6"},
         "seconds_median": 1.2,
         "seconds_spread": 0.60,
         "decline_rate": 0.02,
@@ -77,51 +84,91 @@ class DemoSettings:
 
     Attributes
     ----------
+    task
+        The task type.
     seed
-        Of every random choice: splits, seed set, random control, annotators.
+        Of every random choice: made data, splits, seed set, random control, annotators.
     size
-        Number of images, at most 1,797.
-    seed_size, round_size
-        Objects in the seed set, and per round and arm.
-    max_rounds
-        Rounds after which the campaign stops, the seed round included.
+        Number of objects; None for the task type's own.
+    seed_size, round_size, max_rounds
+        Objects in the seed set, and per round and arm; rounds after which the campaign stops, the seed round
+        included. None for the task type's own.
+    person
+        The name of somebody who labels in the browser beside the simulated annotators; "" for nobody.
     """
 
+    task: str = DEFAULT_TASK
     seed: int = 1
-    size: int = 1797
-    seed_size: int = 50
-    round_size: int = 50
-    max_rounds: int = 5
+    size: int | None = None
+    seed_size: int | None = None
+    round_size: int | None = None
+    max_rounds: int | None = None
+    person: str = ""
 
-    def request(self, digits: Digits) -> dict[str, Any]:
+    @classmethod
+    def beside(cls, person: str, task: str, seed: int, size: int | None) -> DemoSettings:
+        """A demo that is small enough for a person to be one of the annotators."""
+        return cls(task, seed, size or _PERSON_SIZE, *_PERSON_ROUNDS, person)
+
+    @property
+    def plan(self) -> Plan:
+        return demo_data.plan_of(self.task)
+
+    @property
+    def rounds(self) -> int:
+        return self.max_rounds or self.plan.rounds
+
+    @property
+    def bucket(self) -> str:
+        """The customer's bucket; rows are known by where they lie, so it is part of what a seed gives."""
+        return f"truthloop-demo-{self.plan.name}"
+
+    def data(self, bucket: str = "") -> DemoData:
+        """The objects to label, in a bucket of their own or in another one."""
+        return demo_data.make(self.task, bucket or self.bucket, self.size, self.seed)
+
+    def request(self, data: DemoData) -> dict[str, Any]:
         """The campaign request, as a user would write it."""
+        plan = self.plan
         return {
             "schema_version": 1,
-            "campaign": f"digits-{self.seed}",
-            "task_type": "image-classification",
-            "manifest_uri": digits.manifest_uri,
-            "label_categories": CLASSES,
-            "label_attribute": "digit",
-            "labeling": {
-                "workers_per_object": 3,
-                "task_title": "Which digit is it? / どの数字ですか",
-                "task_description": "Choose the digit that the picture shows.",
-                "task_keywords": ["image", "digits"],
-            },
+            "campaign": f"{plan.name}-{self.seed}",
+            "task_type": self.task,
+            "manifest_uri": data.manifest_uri,
+            "label_categories": plan.label_categories,
+            "label_attribute": plan.label_attribute,
+            "labeling": {"workers_per_object": 3, **plan.labeling},
             "selection": {
                 "strategy": "margin",
-                "seed_size": self.seed_size,
-                "round_size": self.round_size,
+                "seed_size": self.seed_size or plan.seed_size,
+                "round_size": self.round_size or plan.round_size,
                 "random_control": True,
             },
-            "model": {"adapter": "image-classifier"},
-            "stop": {"max_rounds": self.max_rounds, "budget_usd": 250},
+            "stop": {"max_rounds": self.rounds, "budget_usd": 500},
             "seed": self.seed,
         }
 
-    def annotators(self, digits: Digits) -> dict[str, Any]:
-        """The simulated annotators' file; only they know the truth."""
-        return {"seed": self.seed, "truth": digits.truth, "annotators": ANNOTATORS}
+    def annotators(self, data: DemoData) -> dict[str, Any]:
+        """Who labels: the simulated annotators, who alone know the truth, and the person beside them."""
+        people = [
+            {
+                **person,
+                "seconds_median": person["seconds_median"] * self.plan.seconds,
+                "confusion": dict(self.plan.confusion.get(person["name"], {})),
+            }
+            for person in ANNOTATORS
+        ]
+        team = {"seed": self.seed, "truth": dict(data.truth), "annotators": people}
+        if not self.person:
+            return team
+        # Nobody wants to wait for colleagues: whatever they do takes them half the time of a choice.
+        speed = 2 * self.plan.seconds
+        return {
+            **team,
+            "people": [{"name": self.person}],
+            "speed": speed,
+            "patience_seconds": _PATIENCE_SECONDS,
+        }
 
 
 @dataclass(frozen=True)
@@ -146,17 +193,17 @@ class Clients:
         )
 
 
-def stack_variables() -> dict[str, Any]:
+def stack_variables(bucket: str) -> dict[str, Any]:
     """Terraform variables that the demo sets on top of envs/local.tfvars."""
-    return {"image_tag": "local", "input_buckets": [INPUT_BUCKET]}
+    return {"image_tag": "local", "input_buckets": [bucket]}
 
 
 @contextmanager
-def deployed(aws: LocalAws, progress: Any = None) -> Iterator[tuple[Stack, dict[str, Any]]]:
-    """Apply the root stack to the embedded AWS; yield it with its outputs."""
+def deployed(aws: LocalAws, bucket: str, progress: Any = None) -> Iterator[tuple[Stack, dict[str, Any]]]:
+    """Apply the root stack, which may read from `bucket`, to the embedded AWS; yield it with its outputs."""
     clients = Clients.of(aws.environment())
     clients.s3.create_bucket(Bucket=STATE_BUCKET)
-    with Stack("local", aws.environment(), stack_variables()) as stack:
+    with Stack("local", aws.environment(), stack_variables(bucket)) as stack:
         stack.init()
         stack.apply(progress)
         yield stack, stack.outputs()
@@ -167,74 +214,129 @@ def run(settings: DemoSettings, output: Path, console: Console) -> None:
     from local_aws.process import LocalAws
 
     began = time.monotonic()
-    digits = make_digits(INPUT_BUCKET, settings.size)
-    console.print(f"[bold]1.[/] {len(digits.images)} handwritten digits written as PNG files, none labelled")
-    with isolated({}), LocalAws(annotators=settings.annotators(digits)) as aws:
+    data = settings.data()
+    console.print(f"[bold]1.[/] {len(data.truth)} {data.plan.what}, none labelled")
+    with isolated({}), LocalAws(annotators=settings.annotators(data)) as aws:
         console.print(f"[bold]2.[/] embedded AWS on {aws.endpoint}")
         clients = Clients.of(aws.environment())
-        uploading = _Background(upload, digits, clients.s3)
+        uploading = _Background(_upload, data, clients.s3)
         with (
             _bar(console, "[bold]3.[/] terraform apply") as progress,
-            deployed(aws, progress) as (_, outputs),
+            deployed(aws, data.bucket, progress) as (_, outputs),
         ):
             uploading.join()
             progress.stop()
-            _campaign(settings, digits, outputs, clients, output, console)
+            with _desk(settings, aws, console):
+                _campaign(settings, data, outputs, clients, output, console)
     console.print(f"\nAll of it took {time.monotonic() - began:.0f} s; nothing is left running.")
     console.print(f"Open [bold]{output / 'report' / 'index.html'}[/]")
 
 
+def _upload(data: DemoData, s3: Any) -> None:
+    demo_data.create_bucket(data.bucket, s3)
+    demo_data.upload(data, s3)
+
+
+@contextmanager
+def _desk(settings: DemoSettings, aws: LocalAws, console: Console) -> Iterator[None]:
+    """Serve the worker portal while the campaign runs, where a person is one of the annotators."""
+    if not settings.person:
+        yield
+        return
+    from worker_ui.portal import Portal
+    from worker_ui.server import PortalServer
+
+    with PortalServer(Portal(aws.endpoint, settings.person)) as server:
+        console.print(
+            f"   You are [bold]{settings.person}[/] in the team: label at [bold]{server.url}[/]\n"
+            "   The others leave you a place in every object, and go on without you where you do nothing for "
+            f"{_PATIENCE_SECONDS} s."
+        )
+        yield
+
+
 def _campaign(
     settings: DemoSettings,
-    digits: Digits,
+    data: DemoData,
     outputs: dict[str, Any],
     clients: Clients,
     output: Path,
     console: Console,
 ) -> None:
-    request = settings.request(digits)
+    request = settings.request(data)
     layout = CampaignLayout(outputs["data_bucket_name"], request["campaign"])
     gateway = S3Gateway(clients.s3)
     console.print(
-        f"[bold]4.[/] campaign {request['campaign']}: {settings.max_rounds} rounds, margin sampling "
-        f"beside a random control of equal size; {len(ANNOTATORS)} simulated annotators, "
-        f"{request['labeling']['workers_per_object']} per object"
+        f"[bold]4.[/] campaign {request['campaign']} ({settings.task}): {settings.rounds} rounds, margin "
+        f"sampling beside a random control of equal size; {len(ANNOTATORS)} simulated annotators, "
+        f"{request['labeling']['workers_per_object']} answers per object"
     )
     arn = campaign.start(clients.stepfunctions, outputs["state_machine_arn"], request)
     ended = live.show(console, campaign.follow(clients.stepfunctions, gateway, arn, layout))
     if ended.status != "SUCCEEDED":
         raise campaign.CampaignFailed(f"The campaign ended as {ended.status}: {ended.error}: {ended.cause}")
     download(gateway, layout, len(ended.rounds) - 1, output)
-    _summary(digits, output, console)
+    _summary(settings, data, gateway, output, console)
 
 
 def download(s3: S3Gateway, layout: CampaignLayout, last_round: int, output: Path) -> None:
     """Fetch report, labels, model and request of a finished campaign into a folder."""
     report = output / "report"
-    report.mkdir(parents=True, exist_ok=True)
     for uri in s3.list(layout.report_prefix()):
-        s3.download(uri, report / uri.removeprefix(layout.report_prefix()))
+        path = report / uri.removeprefix(layout.report_prefix())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        s3.download(uri, path)
     s3.download(layout.model(last_round), output / "model.tar.gz")
     s3.download(layout.campaign_document(), output / "campaign.json")
 
 
-def _summary(digits: Digits, output: Path, console: Console) -> None:
+def _summary(settings: DemoSettings, data: DemoData, s3: S3Gateway, output: Path, console: Console) -> None:
+    # It needs numpy, and the demo's other steps do not.
+    from truthloop_cli.demo_data.agreement import agreement, label_of
+
     report = json.loads((output / "report" / "report.json").read_text())
     console.print(f"\n[bold]5.[/] {report['learning']['sentence']}")
-    correct: dict[str, list[bool]] = {}
+    plan, kind = data.plan, task_types.get(settings.task).LABEL_KIND
+    agreed: dict[str, list[float]] = {}
     for line in (output / "report" / "labels.manifest").read_text().splitlines():
         row = json.loads(line)
-        given = row.get("digit-metadata", {}).get("class-name")
+        truth = data.truth[row["source-ref"] if "source-ref" in row else row["source"]]
+        given = label_of(kind, row, plan.label_attribute, s3.read_bytes)
         by = row["truthloop"]["labeled_by"] or "nobody"
-        correct.setdefault(by, []).append(given == digits.truth[row["source-ref"]])
-    for by, hits in sorted(correct.items()):
-        console.print(
-            f"   {len(hits):5d} rows labelled by {by}: {sum(hits) / len(hits):.1%} agree with the truth"
-        )
+        agreed.setdefault(by, []).append(agreement(kind, truth, given, plan.label_categories))
+    for by, found in sorted(agreed.items()):
+        console.print(f"   {len(found):5d} rows labelled by {by}: {_AGREEMENT[kind].format(mean(found))}")
     console.print(f"\n   report    {output / 'report' / 'index.html'}")
     console.print(f"   labels    {output / 'report' / 'labels.manifest'}")
+    if masks := _save_masks(data, s3, output):
+        console.print(f"   masks     {masks}")
     console.print(f"   figures   {output / 'report' / 'report.json'}")
     console.print(f"   model     {output / 'model.tar.gz'}")
+
+
+# What `agreement` measures for each kind of label, with its mean over the rows.
+_AGREEMENT = {
+    CLASS: "{:.1%} agree with the truth",
+    CLASSES: "{:.1%} of the labels are judged as the truth has them",
+    BOXES: "F1 {:.3f} against the true boxes (IoU 0.5)",
+    MASK: "mean IoU {:.3f} with the true masks",
+}
+
+
+def _save_masks(data: DemoData, s3: S3Gateway, output: Path) -> Path | None:
+    """Save the masks that labels.manifest refers to, under their images' names; S3 ends with the demo."""
+    folder, saved = output / "masks", 0
+    metadata = f"{data.plan.label_attribute}-metadata"
+    for line in (output / "report" / "labels.manifest").read_text().splitlines():
+        row = json.loads(line)
+        overlay = (row.get(metadata) or {}).get("overlay-ref")
+        if overlay is not None:
+            name = Path(row["source-ref"]).stem
+            folder.mkdir(parents=True, exist_ok=True)
+            s3.download(row[data.plan.label_attribute], folder / f"{name}.png")
+            s3.download(overlay, folder / f"{name}.overlay.png")
+            saved += 1
+    return folder if saved else None
 
 
 class _Background:

@@ -10,17 +10,19 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from truthloop_batch.report.measures import MEASURES
 from truthloop_cli.campaign import Progress, RoundResult
 
 
 def rounds_table(progress: Progress) -> Table:
-    """The campaign's rounds as a table: labels, accuracy of each arm, money."""
-    control = any("control" in result.accuracy for result in progress.rounds)
+    """The campaign's rounds as a table: labels, quality of each arm, money."""
+    control = any("control" in result.quality for result in progress.rounds)
+    metric = MEASURES[progress.rounds[0].metric].name if progress.rounds else "quality"
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2))
     table.add_column("round", justify="right")
     table.add_column("labels bought", justify="right")
     table.add_column("trained on", justify="right")
-    table.add_column("strategy" if control else "accuracy", justify="right", style="cyan")
+    table.add_column(f"{metric}: strategy" if control else metric, justify="right", style="cyan")
     if control:
         table.add_column("random control", justify="right")
     table.add_column("cost so far", justify="right")
@@ -31,14 +33,15 @@ def rounds_table(progress: Progress) -> Table:
 
 def _cells(result: RoundResult, control: bool) -> list[str]:
     arm = "strategy" if control else "model"
+    shown = MEASURES[result.metric].value
     cells = [
         str(result.number),
         str(result.labels),
         str(result.trained_on[arm]),
-        f"{result.accuracy[arm]:.1%}",
+        shown(result.quality[arm]),
     ]
     if control:
-        cells.append(f"{result.accuracy['control']:.1%}")
+        cells.append(shown(result.quality["control"]))
     return [*cells, f"${result.cost_usd:,.2f}"]
 
 
@@ -64,10 +67,11 @@ def _print_lines(console: Console, updates: Iterable[Progress]) -> Progress:
     printed_state, printed_rounds = "", 0
     for progress in updates:
         for result in progress.rounds[printed_rounds:]:
-            arms = ", ".join(f"{arm} {accuracy:.1%}" for arm, accuracy in result.accuracy.items())
+            measure = MEASURES[result.metric]
+            arms = ", ".join(f"{arm} {measure.value(quality)}" for arm, quality in result.quality.items())
             console.print(
                 f"  round {result.number} done: {result.labels} labels bought, "
-                f"accuracy: {arms}, ${result.cost_usd:,.2f}"
+                f"{measure.name}: {arms}, ${result.cost_usd:,.2f}"
             )
         printed_rounds = len(progress.rounds)
         if progress.state != printed_state and progress.status == "RUNNING":

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 
 from truthloop.errors import TruthloopError
+from truthloop_cli import demo_data, ui
+from truthloop_cli.demo_data import DEFAULT_TASK
 
 # The exit code of a command that Ctrl-C ended, by the shells' convention: 128 + SIGINT.
 INTERRUPTED = 130
@@ -19,6 +21,7 @@ INTERRUPTED = 130
 commands = typer.Typer(
     help="Active-learning labelling campaigns on AWS.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+commands.add_typer(ui.app, name="ui")
 
 
 @commands.callback()
@@ -26,16 +29,39 @@ def _root() -> None:
     """Active-learning labelling campaigns on AWS."""
 
 
-@commands.command(epilog="Examples: `truthloop demo`, `truthloop demo --seed 7`, `truthloop demo --size 600`")
+@commands.command(
+    epilog="Examples: `truthloop demo`, `truthloop demo --seed 7`, `truthloop demo --task bounding-box`, "
+    "`truthloop demo --task text-classification --annotator me`"
+)
 def demo(
+    task: Annotated[str, typer.Option(help=f"Task type: {', '.join(demo_data.tasks())}.")] = DEFAULT_TASK,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 1,
-    size: Annotated[int, typer.Option(min=200, max=1797, help="Number of images.")] = 1797,
+    size: Annotated[int | None, typer.Option(help="Number of objects; default: the task type's own.")] = None,
+    annotator: Annotated[
+        str, typer.Option(help="Your name in the team, such as me: label in the browser beside the others.")
+    ] = "",
     output: Annotated[Path, typer.Option(help="Folder for report, labels and model.")] = Path("build/demo"),
 ) -> None:
     """Deploy to the embedded AWS with Terraform and run a whole campaign there; needs no AWS account."""
+    try:
+        plan = demo_data.plan_of(task)
+    except demo_data.UnknownTask as error:
+        raise typer.BadParameter(str(error), param_hint="--task") from None
+    try:
+        plan.check_size(size)
+    except demo_data.InvalidSize as error:
+        raise typer.BadParameter(str(error), param_hint="--size") from None
+
     from truthloop_cli import demo as program
 
-    settings = program.DemoSettings(seed=seed, size=size)
+    if annotator in {person["name"] for person in program.ANNOTATORS}:
+        raise typer.BadParameter(
+            f"{annotator} is one of the simulated annotators; take another name.", param_hint="--annotator"
+        )
+    if annotator:
+        settings = program.DemoSettings.beside(annotator, task, seed, size)
+    else:
+        settings = program.DemoSettings(task, seed, size)
     program.run(settings, output, Console(highlight=False, soft_wrap=True))
 
 

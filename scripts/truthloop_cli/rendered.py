@@ -111,7 +111,8 @@ def prepared() -> Iterator[Path]:
         shutil.copytree(ROOT / "terraform", folder, ignore=ignored)
         shutil.copytree(ROOT / "ui_templates", folder.parent / "ui_templates")
         functions = [path.parent.name for path in (ROOT / "lambdas").glob("*/handler.py")]
-        for package in ["layers/powertools.zip", *(f"lambdas/{name}.zip" for name in functions)]:
+        layers = ["layers/imaging.zip", "layers/powertools.zip"]
+        for package in [*layers, *(f"lambdas/{name}.zip" for name in functions)]:
             path = folder.parent / "dist" / package
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()

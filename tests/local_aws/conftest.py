@@ -9,7 +9,7 @@ import textwrap
 import time
 import uuid
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,11 @@ elif verb == "put":
 else:
     print("arguments", json.dumps(sys.argv[1:]))
 """
+
+# The worker template of a labelling job of the tests.
+TEMPLATE = """<crowd-form><crowd-classifier name="choice" categories="{{ task.input.labels | to_json }}">
+  <classification-target>{{ task.input.taskObject }}</classification-target>
+</crowd-classifier></crowd-form>"""
 
 
 class Account:
@@ -257,6 +262,62 @@ class Account:
             "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
         }
         return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    def labeling_job(self, pre: str, post: str, texts: Iterable[str], **changes: Any) -> dict[str, Any]:
+        """Create a labelling job over texts with two functions and return its request.
+
+        Its bucket holds ``beside/picture.png`` too, which the job's role may read, and ``secret.png``, which
+        it may not. Changes are members of HumanTaskConfig.
+        """
+        bucket, s3, sagemaker = self.bucket(), self.client("s3"), self.client("sagemaker")
+        manifest = "".join(json.dumps({"source": text}) + "\n" for text in texts)
+        for key, body in {
+            "in/template.liquid.html": TEMPLATE,
+            "in/input.manifest": manifest,
+            "beside/picture.png": "picture",
+            "secret.png": "secret",
+        }.items():
+            s3.put_object(Bucket=bucket, Key=key, Body=body.encode())
+        name = f"job-{uuid.uuid4().hex[:8]}"
+        member = {"UserPool": "us-east-1_LOCALPOOL", "ClientId": "local-client", "UserGroup": "labelers"}
+        team = sagemaker.create_workteam(
+            WorkteamName=name,
+            WorkforceName="default",
+            Description="People who label",
+            MemberDefinitions=[{"CognitoMemberDefinition": member}],
+        )
+        functions = [
+            self.function(code, grants=[("s3:GetObject", f"arn:aws:s3:::{bucket}/output/*")])
+            for code in (pre, post)
+        ]
+        folders = [f"arn:aws:s3:::{bucket}/{folder}/*" for folder in ("in", "beside", "output")]
+        request: dict[str, Any] = {
+            "LabelingJobName": name,
+            "LabelAttributeName": "answer",
+            "InputConfig": {
+                "DataSource": {"S3DataSource": {"ManifestS3Uri": f"s3://{bucket}/in/input.manifest"}}
+            },
+            "OutputConfig": {"S3OutputPath": f"s3://{bucket}/output"},
+            "RoleArn": self.role(
+                f"labeling-{uuid.uuid4().hex[:8]}",
+                ("s3:GetObject", folders),
+                ("s3:PutObject", f"arn:aws:s3:::{bucket}/output/*"),
+                ("lambda:InvokeFunction", functions),
+            ),
+            "HumanTaskConfig": {
+                "WorkteamArn": team["WorkteamArn"],
+                "UiConfig": {"UiTemplateS3Uri": f"s3://{bucket}/in/template.liquid.html"},
+                "PreHumanTaskLambdaArn": functions[0],
+                "TaskTitle": "Yes or no",
+                "TaskDescription": "Answer the question",
+                "NumberOfHumanWorkersPerDataObject": 2,
+                "TaskTimeLimitInSeconds": 600,
+                "AnnotationConsolidationConfig": {"AnnotationConsolidationLambdaArn": functions[1]},
+                **changes,
+            },
+        }
+        sagemaker.create_labeling_job(**request)
+        return request
 
     def messages(self, url: str, count: int = 1, seconds: float = 15) -> list[dict[str, Any]]:
         """Return `count` messages of a queue."""

@@ -107,8 +107,9 @@ def test_a_server_that_cannot_start_says_why(account: Account) -> None:
     command = [sys.executable, "-m", "local_aws", "--port", port]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stderr is not None
-        assert "Address already in use" in server.stderr.read()
-        assert server.wait(30) != 0
+        (line,) = server.stderr.read().splitlines()
+        assert f"cannot listen on 127.0.0.1:{port}: Address already in use; give another --port" in line
+        assert server.wait(30) == 1
     with pytest.raises(LocalAwsFailed, match="negative"), LocalAws(time_scale=-1):
         pass
 
@@ -119,6 +120,22 @@ def test_the_environment_points_every_client_at_the_server(account: Account, tmp
     command = [sys.executable, "-c", script]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=True)
     assert result.stdout.strip() == "123456789012"
+
+
+def test_the_server_gets_nothing_of_the_callers_account(
+    dockerfile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = {"AWS_PROFILE": "real", "AWS_ENDPOINT_URL": "https://example.com", "AWS_CA_BUNDLE": "/absent"}
+    for name, value in {**foreign, "HTTP_PROXY": "http://127.0.0.1:9"}.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name.lower(), value)
+    with LocalAws(time_scale=0, dockerfile=dockerfile) as aws:
+        assert aws.control("GET", "calls") == []
+        environment = Path(f"/proc/{aws.pid}/environ")
+        if environment.exists():
+            names = [entry.partition(b"=")[0] for entry in environment.read_bytes().split(b"\0")]
+            assert b"PATH" in names
+            assert [name for name in names if name.startswith(b"AWS_")] == []
 
 
 def test_a_reset_ends_what_runs_and_forgets_what_was(account: Account, dockerfile: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,7 +22,18 @@ from moto.core.utils import get_service_model
 from moto.sagemaker.responses import SageMakerResponse
 
 from labeling_engine import InvalidAnnotators
-from local_aws import authorization, calls, control, events, lambda_functions, patches, sagemaker, settings
+from local_aws import (
+    authorization,
+    calls,
+    control,
+    events,
+    labeling_jobs,
+    lambda_functions,
+    patches,
+    portal,
+    sagemaker,
+    settings,
+)
 from local_aws.resources import Need
 from local_aws.roles import Session
 
@@ -149,6 +162,27 @@ class World:
     def annotators(self, **changes: Any) -> dict[str, Any]:
         return {"seed": 1, "truth": self.truth, "annotators": PEOPLE, **changes}
 
+    def control(self, path: str, **body: Any) -> Any:
+        """POST a command to the control plane and return its answer; an error's code where it is refused."""
+        text = json.dumps(body).encode()
+        environ = {
+            "REQUEST_METHOD": "POST",
+            "PATH_INFO": f"/_local/{path}",
+            "wsgi.input": io.BytesIO(text),
+        }
+        (answer,) = control.ControlPlane(None)(environ, lambda *_: None)
+        document = json.loads(answer)
+        return document.get("code", document)
+
+    def take(self, job: str) -> dict[str, Any]:
+        """Wait until a person gets a task of a job."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if task := self.control("portal/next", worker="me", job=job)["task"]:
+                return dict(task)
+            time.sleep(0.01)
+        return pytest.fail(f"{job} has no task")
+
     def create_team(self, name: str = "labelers", **changes: Any) -> Any:
         member = {"UserPool": sagemaker.USER_POOL, "ClientId": sagemaker.CLIENT_ID, "UserGroup": "labelers"}
         request = {
@@ -215,6 +249,7 @@ def shared_world() -> Iterator[World]:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "testing")
         sagemaker.install()
+        portal.install()
         with mock_aws():
             world = World()
             patch.setattr(lambda_functions, "invoke", world.invoke)
@@ -230,8 +265,9 @@ def world(shared_world: World) -> Iterator[World]:
     shared_world.pre, shared_world.post = shared_world.pre_annotate, shared_world.post_annotate
     shared_world.create_team()
     yield shared_world
-    sagemaker.set_annotators(None)
+    labeling_jobs.set_annotators(None)
     sagemaker.reset()
+    portal.reset()
     calls.reset()
 
 
@@ -239,7 +275,7 @@ def world(shared_world: World) -> Iterator[World]:
 
 
 def test_a_job_with_annotators_completes_with_the_labels_in_its_output(world: World) -> None:
-    sagemaker.set_annotators(world.annotators())
+    labeling_jobs.set_annotators(world.annotators())
     name = world.create()
     done = world.wait(name, "Completed", "Failed")
     assert done["LabelCounters"] == {
@@ -256,7 +292,7 @@ def test_a_job_with_annotators_completes_with_the_labels_in_its_output(world: Wo
 
 
 def test_the_end_is_told_by_one_event_on_the_default_bus(world: World) -> None:
-    sagemaker.set_annotators(world.annotators())
+    labeling_jobs.set_annotators(world.annotators())
     name = world.create()
     world.wait(name, "Completed")
     assert [(event["resources"], event["detail"]) for event in world.events] == [
@@ -283,7 +319,7 @@ def test_a_job_without_annotators_stays_in_progress_until_some_come(world: World
     world.wait(name, "InProgress")
     time.sleep(0.05)
     assert world.describe(name)["LabelingJobStatus"] == "InProgress"
-    sagemaker.set_annotators(world.annotators())
+    labeling_jobs.set_annotators(world.annotators())
     assert world.wait(name, "Completed")["LabelCounters"]["HumanLabeled"] == 6
 
 
@@ -299,7 +335,7 @@ def test_a_job_that_nobody_works_on_can_be_stopped(world: World) -> None:
 
 
 def test_workers_are_known_by_the_teams_user_pool(world: World) -> None:
-    sagemaker.set_annotators(world.annotators())
+    labeling_jobs.set_annotators(world.annotators())
     name = world.create()
     world.wait(name, "Completed")
     keys = [
@@ -331,7 +367,7 @@ def test_a_failing_function_fails_the_job_with_its_error(world: World) -> None:
 
 
 def test_annotators_that_cannot_do_a_job_fail_it_with_the_reason(world: World) -> None:
-    sagemaker.set_annotators(world.annotators(truth={}))
+    labeling_jobs.set_annotators(world.annotators(truth={}))
     failed = world.wait(world.create(), "Failed")
     assert failed["FailureReason"].startswith("ClientError: the simulated annotators have no truth for ")
     assert "s3://data/images/0.png" in failed["FailureReason"]
@@ -347,7 +383,7 @@ def test_an_unforeseen_error_fails_the_job_instead_of_leaving_it(world: World) -
 
 
 def test_what_the_labelling_role_does_is_recorded(world: World) -> None:
-    sagemaker.set_annotators(world.annotators())
+    labeling_jobs.set_annotators(world.annotators())
     name = world.create()
     world.wait(name, "Completed")
     seen = {
@@ -378,7 +414,7 @@ def test_a_job_whose_role_lacks_a_right_fails_with_the_refusal(
 
     monkeypatch.setattr(lambda_functions, "invoke", checked)
     world.let_role(**{action: on for action, on in RIGHTS.items() if action != lacking})
-    sagemaker.set_annotators(world.annotators())
+    labeling_jobs.set_annotators(world.annotators())
     failed = world.wait(world.create(), "Failed")
     assert told in failed["FailureReason"]
     assert "assumed-role/labeling/SageMaker" in failed["FailureReason"]
@@ -396,7 +432,7 @@ def test_a_written_object_reaches_the_buckets_notifications(world: World) -> Non
         Bucket="data", NotificationConfiguration={"QueueConfigurations": [notification]}
     )
     sqs.purge_queue(QueueUrl=queue)
-    sagemaker.set_annotators(world.annotators())
+    labeling_jobs.set_annotators(world.annotators())
     name = world.create()
     world.wait(name, "Completed")
     (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
@@ -406,7 +442,7 @@ def test_a_written_object_reaches_the_buckets_notifications(world: World) -> Non
 
 def test_the_same_seed_gives_the_same_labels_in_another_job(world: World) -> None:
     people = [{**person, "accuracy": 0.5} for person in PEOPLE]
-    sagemaker.set_annotators(world.annotators(annotators=people))
+    labeling_jobs.set_annotators(world.annotators(annotators=people))
     outputs = []
     for _ in range(2):
         done = world.wait(world.create(), "Completed")
@@ -718,9 +754,9 @@ def test_the_control_plane_sets_annotators_and_lists_jobs(world: World) -> None:
 
 
 def test_wrong_annotators_leave_the_former_ones(world: World) -> None:
-    sagemaker.set_annotators(world.annotators())
+    labeling_jobs.set_annotators(world.annotators())
     with pytest.raises(InvalidAnnotators):
-        sagemaker.set_annotators({"seed": 1})
+        labeling_jobs.set_annotators({"seed": 1})
     world.wait(world.create(), "Completed")
 
 
@@ -740,12 +776,13 @@ def test_a_reset_forgets_everything_and_ends_what_runs_without_a_trace(world: Wo
     name = world.create()
     world.wait(name, "InProgress")
     job = sagemaker.backends[ACCOUNT][REGION].labeling_job(name)
-    (reset,) = control.reset_hooks
-    reset()
+    assert control.reset_hooks
+    for reset in control.reset_hooks:
+        reset()
     assert sagemaker.list_jobs() == []
     assert world.sagemaker.list_workteams()["Workteams"] == []
     assert len(world.sagemaker.list_workforces()["Workforces"]) == 1
-    sagemaker.set_annotators(world.annotators())
+    labeling_jobs.set_annotators(world.annotators())
     time.sleep(0.1)
     assert job.engine.status == "InProgress"
     assert world.events == []
@@ -765,3 +802,146 @@ def test_moto_itself_lacks_what_is_added_here() -> None:
     # What extends an operation of moto, by calling it.
     added = {"add_tags", "list_tags", "delete_tags", "ground_truth", "create_training_job"}
     assert [name for name in ours if hasattr(SageMakerResponse, name) and name not in added] == []
+
+
+# People
+
+# They need far longer than a test waits.
+SLOW = [{"name": name, "accuracy": 1.0, "seconds_median": 500} for name in "abc"]
+
+
+@pytest.fixture
+def hands(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return what moves the time of the jobs on which people work, which stands still otherwise."""
+    passed = [0.0]
+    monkeypatch.setattr(labeling_jobs, "_seconds", lambda: passed[0])
+
+    def move(seconds: float) -> None:
+        passed[0] += seconds
+        for job in sagemaker.all_jobs():
+            job.wake()
+
+    return move
+
+
+def with_me(world: World, **changes: Any) -> dict[str, Any]:
+    return world.annotators(people=[{"name": "me"}], **changes)
+
+
+def test_a_persons_task_expires_and_simulated_annotators_finish_it(
+    world: World, hands: Callable[[float], None]
+) -> None:
+    labeling_jobs.set_annotators(with_me(world))
+    name = world.create(TaskTimeLimitInSeconds=300)
+    task = world.take(name)
+    assert task["seconds_left"] == 300
+    # Time to answer for the others; the person's places stay free as long as the person holds a task.
+    for _ in range(30):
+        hands(9)
+        time.sleep(0.01)
+    assert world.describe(name)["LabelingJobStatus"] == "InProgress"
+    assert world.control("portal/task", worker="me", task=task["id"])["task"]["seconds_left"] == 30
+    deadline = time.monotonic() + 10
+    while world.describe(name)["LabelingJobStatus"] == "InProgress" and time.monotonic() < deadline:
+        hands(9)
+        time.sleep(0.01)
+    assert world.describe(name)["LabelCounters"]["TotalLabeled"] == 6
+    late = {"worker": "me", "task": task["id"], "answer": {"digit": {"label": "2"}}}
+    assert world.control("portal/submit", **late) == "TaskGone"
+    assert world.control("portal/return", worker="me", task=task["id"]) == "TaskGone"
+
+
+def test_a_task_that_expired_and_came_back_takes_no_answer_of_its_first_time(
+    world: World, hands: Callable[[float], None]
+) -> None:
+    world.put("one.manifest", json.dumps({"source-ref": world.sources[0]}))
+    labeling_jobs.set_annotators({"people": [{"name": "me"}]})
+    source = {"DataSource": {"S3DataSource": {"ManifestS3Uri": "s3://data/one.manifest"}}}
+    name = world.create(TaskTimeLimitInSeconds=60, NumberOfHumanWorkersPerDataObject=1, InputConfig=source)
+    before = world.take(name)
+    hands(61)
+    after = world.take(name)
+    assert after["input"] == before["input"]
+    answer = {"digit": {"label": "2"}}
+    assert world.control("portal/submit", worker="me", task=before["id"], answer=answer) == "TaskGone"
+    assert world.control("portal/submit", worker="me", task=after["id"], answer=answer) == {}
+    done = world.wait(name, "Completed")
+    (row,) = world.read(done["LabelingJobOutput"]["OutputDatasetS3Uri"]).splitlines()
+    assert json.loads(row)["label"] == "2"
+
+
+def test_work_on_one_job_keeps_a_persons_places_in_the_others(
+    world: World, hands: Callable[[float], None]
+) -> None:
+    labeling_jobs.set_annotators(with_me(world, patience_seconds=100))
+    names = [world.create(), world.create()]
+    for _ in range(6):
+        task = world.take(names[0])
+        for _ in range(10):
+            hands(9)
+            time.sleep(0.01)
+        answer = {"digit": {"label": "2"}}
+        assert world.control("portal/submit", worker="me", task=task["id"], answer=answer) == {}
+    assert world.wait(names[0], "Completed")["LabelCounters"]["HumanLabeled"] == 6
+    assert world.describe(names[1])["LabelCounters"]["HumanLabeled"] == 0
+    jobs = world.control("portal/jobs", worker="me")["jobs"]
+    assert [(job["name"], job["available"]) for job in jobs] == [(names[1], 6)]
+
+
+def test_a_template_in_the_folder_of_a_task_type_tells_the_portal_which_it_is(world: World) -> None:
+    world.put("templates/bounding-box/template.liquid.html", TEMPLATE)
+    labeling_jobs.set_annotators({"people": [{"name": "me"}]})
+    world.create(UiConfig={"UiTemplateS3Uri": "s3://data/templates/bounding-box/template.liquid.html"})
+    world.create()
+    jobs = world.control("portal/jobs", worker="me")["jobs"]
+    assert sorted(job["task_type"] for job in jobs) == ["", "bounding-box"]
+
+
+def test_the_last_answer_ends_a_job_at_once(world: World) -> None:
+    world.put("one.manifest", json.dumps({"source-ref": world.sources[0]}))
+    labeling_jobs.set_annotators({"people": [{"name": "me"}]})
+    source = {"DataSource": {"S3DataSource": {"ManifestS3Uri": "s3://data/one.manifest"}}}
+    name = world.create(NumberOfHumanWorkersPerDataObject=1, InputConfig=source)
+    task = world.take(name)
+    # The job's thread is back in its wait.
+    time.sleep(0.2)
+    answer = {"digit": {"label": "2"}}
+    assert world.control("portal/submit", worker="me", task=task["id"], answer=answer) == {}
+    world.wait(name, "Completed")
+
+
+def test_a_reset_ends_the_jobs_of_people_too(world: World) -> None:
+    labeling_jobs.set_annotators(with_me(world, annotators=SLOW))
+    name = world.create()
+    task = world.take(name)
+    time.sleep(0.2)
+    (thread,) = [each for each in threading.enumerate() if each.name == f"labeling-job-{name}"]
+    sagemaker.reset()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert world.control("portal/task", worker="me", task=task["id"]) == "TaskGone"
+    assert world.control("portal/next", worker="me", job=name) == "UnknownJob"
+    assert world.events == []
+
+
+def test_the_team_of_jobs_in_progress_can_change(world: World) -> None:
+    labeling_jobs.set_annotators(with_me(world, annotators=SLOW))
+    name = world.create()
+    world.take(name)
+    time.sleep(0.2)
+    labeling_jobs.set_annotators(None)
+    assert world.control("portal/next", worker="me", job=name) == "UnknownWorker"
+    labeling_jobs.set_annotators(world.annotators())
+    assert world.wait(name, "Completed")["LabelCounters"]["HumanLabeled"] == 6
+
+
+def test_a_job_of_people_whose_template_nobody_simulated_could_answer_fails_with_the_reason(
+    world: World,
+) -> None:
+    world.put("other.html", "<crowd-form></crowd-form>")
+    template = {"UiTemplateS3Uri": "s3://data/other.html"}
+    labeling_jobs.set_annotators({"people": [{"name": "me"}]})
+    assert world.take(world.create(UiConfig=template))["template"] == "<crowd-form></crowd-form>"
+    labeling_jobs.set_annotators(with_me(world))
+    failed = world.wait(world.create(UiConfig=template), "Failed")
+    assert "cannot use the worker template" in failed["FailureReason"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from conftest import Account
@@ -29,53 +29,6 @@ POST = """
             for item in items
         ]
 """
-TEMPLATE = """<crowd-form><crowd-classifier name="choice" categories="{{ task.input.labels | to_json }}">
-  <classification-target>{{ task.input.taskObject }}</classification-target>
-</crowd-classifier></crowd-form>"""
-
-
-def create_job(account: Account, texts: dict[str, str]) -> dict[str, Any]:
-    """Create a labelling job over texts and return its request."""
-    bucket, s3, sagemaker = account.bucket(), account.client("s3"), account.client("sagemaker")
-    s3.put_object(Bucket=bucket, Key="template.liquid.html", Body=TEMPLATE.encode())
-    manifest = "".join(json.dumps({"source": text}) + "\n" for text in texts)
-    s3.put_object(Bucket=bucket, Key="input.manifest", Body=manifest.encode())
-    name = f"job-{uuid.uuid4().hex[:8]}"
-    member = {"UserPool": "us-east-1_LOCALPOOL", "ClientId": "local-client", "UserGroup": "labelers"}
-    team = sagemaker.create_workteam(
-        WorkteamName=name,
-        WorkforceName="default",
-        Description="People who label",
-        MemberDefinitions=[{"CognitoMemberDefinition": member}],
-    )
-    functions = [
-        account.function(code, grants=[("s3:GetObject", f"arn:aws:s3:::{bucket}/output/*")])
-        for code in (PRE, POST)
-    ]
-    request: dict[str, Any] = {
-        "LabelingJobName": name,
-        "LabelAttributeName": "answer",
-        "InputConfig": {"DataSource": {"S3DataSource": {"ManifestS3Uri": f"s3://{bucket}/input.manifest"}}},
-        "OutputConfig": {"S3OutputPath": f"s3://{bucket}/output"},
-        "RoleArn": account.role(
-            f"labeling-{uuid.uuid4().hex[:8]}",
-            ("s3:GetObject", f"arn:aws:s3:::{bucket}/*"),
-            ("s3:PutObject", f"arn:aws:s3:::{bucket}/output/*"),
-            ("lambda:InvokeFunction", functions),
-        ),
-        "HumanTaskConfig": {
-            "WorkteamArn": team["WorkteamArn"],
-            "UiConfig": {"UiTemplateS3Uri": f"s3://{bucket}/template.liquid.html"},
-            "PreHumanTaskLambdaArn": functions[0],
-            "TaskTitle": "Yes or no",
-            "TaskDescription": "Answer the question",
-            "NumberOfHumanWorkersPerDataObject": 2,
-            "TaskTimeLimitInSeconds": 600,
-            "AnnotationConsolidationConfig": {"AnnotationConsolidationLambdaArn": functions[1]},
-        },
-    }
-    sagemaker.create_labeling_job(**request)
-    return request
 
 
 def test_a_job_goes_through_the_deployed_functions_and_its_event_reaches_a_target(account: Account) -> None:
@@ -92,7 +45,7 @@ def test_a_job_goes_through_the_deployed_functions_and_its_event_reaches_a_targe
     people = [{"name": name, "accuracy": 1.0, "seconds_median": 3.0} for name in ("a", "b", "c")]
     account.aws.control("POST", "annotators", {"seed": 1, "truth": texts, "annotators": people})
 
-    request = create_job(account, texts)
+    request = account.labeling_job(PRE, POST, texts)
 
     (message,) = account.messages(url)
     event = json.loads(message["Body"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -542,3 +543,17 @@ def test_a_failing_branch_fails_its_parallel_state(account: Account) -> None:
     }
     ended = account.run(states)
     assert json.loads(ended["output"])["Error"] == "Broken"
+
+
+def test_an_execution_is_running_from_its_first_moment(account: Account) -> None:
+    machine = account.machine({"P": {"Type": "Pass", "End": True}})
+    client = account.client("stepfunctions")
+    with ThreadPoolExecutor(4) as pool:
+        starts = [pool.submit(account.start, machine) for _ in range(100)]
+        seen: set[str] = set()
+        while not all(start.done() for start in starts):
+            # Fails where an execution has no status yet.
+            seen |= {each["status"] for each in client.list_executions(stateMachineArn=machine)["executions"]}
+    assert len({start.result() for start in starts}) == 100
+    assert seen <= {"RUNNING", "SUCCEEDED"}
+    assert seen

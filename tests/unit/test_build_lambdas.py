@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import zipfile
 from pathlib import Path
 
@@ -18,8 +20,8 @@ spec = importlib.util.spec_from_file_location("build_lambdas", ROOT / "scripts" 
 assert spec
 assert spec.loader
 build_lambdas = importlib.util.module_from_spec(spec)
-# A dataclass looks its module up there.
-sys.modules["build_lambdas"] = build_lambdas
+# Dataclasses look their module up while they are made.
+sys.modules[spec.name] = build_lambdas
 spec.loader.exec_module(build_lambdas)
 
 
@@ -67,7 +69,7 @@ def test_two_builds_in_two_folders_give_the_same_sha_256_for_every_zip_and_layer
     assert first == second
     built = {line.split("  ")[1] for line in first.splitlines()}
     assert built == {f"dist/lambdas/{name}.zip" for name in build_lambdas.function_names()} | {
-        "dist/layers/powertools.zip"
+        f"dist/layers/{layer.name}.zip" for layer in build_lambdas.LAYERS
     }
     assert len(built) > 10
 
@@ -160,11 +162,11 @@ def test_the_layer_is_what_the_pinned_wheels_put_beside_other_modules(
     wheel(tmp_path / "wheels", "other", {"other.py": ""})
     requirements = tmp_path / "requirements.txt"
     requirements.write_text(f"# Why.\none==1.0 \\\n    --hash=sha256:{digest}\n")
-    monkeypatch.setattr(build_lambdas, "REQUIREMENTS", requirements)
     monkeypatch.setattr(build_lambdas, "WHEELS", tmp_path / "wheels")
-    assert build_lambdas.build_layer(tmp_path)
-    assert not build_lambdas.build_layer(tmp_path)
-    with zipfile.ZipFile(tmp_path / "layers" / "powertools.zip") as archive:
+    layer = build_lambdas.Layer("one", requirements)
+    assert build_lambdas.build_layer(layer, tmp_path)
+    assert not build_lambdas.build_layer(layer, tmp_path)
+    with zipfile.ZipFile(tmp_path / "layers" / "one.zip") as archive:
         assert archive.namelist() == [
             "python/extra.py",
             "python/one-1.0.dist-info/METADATA",
@@ -201,8 +203,78 @@ def test_without_the_index_the_message_says_what_is_missing(
         build_lambdas.wheels(requirements, tmp_path / "wheels")
 
 
+def pinned_by(layer: str) -> dict[str, str]:
+    """The versions by name of what a layer carries."""
+    [requirements] = [each.requirements for each in build_lambdas.LAYERS if each.name == layer]
+    return {one.name: one.version for one in build_lambdas.pinned(requirements.read_text())}
+
+
+def test_the_imaging_layer_pins_what_masks_need_and_nothing_else() -> None:
+    assert pinned_by("imaging").keys() == {"numpy", "pillow"}
+    assert {layer.name for layer in build_lambdas.LAYERS} == {"powertools", "imaging"}
+
+
+def test_a_large_layer_keeps_the_wheels_compression_and_leaves_out_what_nothing_imports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    path = folder / "numeric-1.0-py3-none-any.whl"
+    kept = {
+        "numeric/__init__.py": "A = 1\n" * 999,
+        "numeric/core.so": "\0" * 999,
+        "numeric/lib/a.py": "B = 2",
+    }
+    left_out = dict.fromkeys(
+        ("numeric/core.pyi", "numeric/tests/test_core.py", "numeric/f2py/run.py"), "unused"
+    )
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, text in {**kept, **left_out}.items():
+            archive.writestr(name, text)
+        inside = {info.filename: info.compress_size for info in archive.infolist()}
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"numeric==1.0 --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n")
+    monkeypatch.setattr(build_lambdas, "WHEELS", folder)
+    [imaging] = [layer for layer in build_lambdas.LAYERS if layer.name == "imaging"]
+    assert build_lambdas.build_layer(dataclasses.replace(imaging, requirements=requirements), tmp_path)
+    with zipfile.ZipFile(tmp_path / "layers" / "imaging.zip") as archive:
+        assert archive.testzip() is None
+        found = {name: archive.read(f"python/{name}").decode() for name in kept}
+        assert archive.namelist() == [f"python/{name}" for name in sorted(kept)]
+        sizes = {info.filename.removeprefix("python/"): info.compress_size for info in archive.infolist()}
+    assert found == kept
+    assert sizes == {name: inside[name] for name in kept}
+    monkeypatch.setattr(build_lambdas, "UPLOAD_BYTES_MAXIMUM", 100)
+    with pytest.raises(build_lambdas.BuildError, match="Lambda takes at most 100"):
+        build_lambdas.build_layer(dataclasses.replace(imaging, requirements=requirements), tmp_path)
+
+
+def test_no_function_imports_the_numerics_but_to_consolidate_masks() -> None:
+    """Only one function has the layer with numpy and Pillow; the others must not even try."""
+    program = """
+        import importlib, pkgutil, sys
+        sys.modules.update(dict.fromkeys(("numpy", "PIL")))
+        import truthloop
+        for module in pkgutil.walk_packages(truthloop.__path__, "truthloop."):
+            if module.name != "truthloop.consolidation.masks":
+                importlib.import_module(module.name)
+        from truthloop import task_types
+        for name in task_types.names():
+            module = task_types.get(name)
+            print(name, module.task_input({module.SOURCE_KEY: "x"}, ["a"])["taskObject"])
+        """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env={**os.environ, "PYTHONPATH": str(build_lambdas.SHARED)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "semantic-segmentation x" in result.stdout
+
+
 def test_the_layer_carries_the_powertools_that_the_tests_run_with() -> None:
-    requirements = build_lambdas.pinned(build_lambdas.REQUIREMENTS.read_text())
-    versions = {one.name: one.version for one in requirements}
+    versions = pinned_by("powertools")
     powertools = pytest.importorskip("aws_lambda_powertools.shared.version")
     assert versions["aws-lambda-powertools"] == powertools.VERSION

@@ -15,7 +15,8 @@ from xml.etree.ElementTree import Element, tostring
 from markupsafe import Markup
 
 from truthloop_batch.report.document import Comparison, Point, Round, Selection
-from truthloop_batch.report.words import count, counted, dollars, interval, percent, shorten, width
+from truthloop_batch.report.measures import Measure
+from truthloop_batch.report.words import count, counted, dollars, percent, shorten, width
 
 _WIDE, _NARROW = 1000, 380
 
@@ -153,16 +154,21 @@ def _thinned(labels: Sequence[str], most: int) -> list[str]:
 
 
 def learning_curve(
-    curves: Sequence[tuple[str, str, Sequence[Point]]], comparison: Comparison | None, summary: str
+    measure: Measure,
+    curves: Sequence[tuple[str, str, Sequence[Point]]],
+    comparison: Comparison | None,
+    summary: str,
 ) -> Markup:
-    """Test accuracy against training labels, with a band for the 95 % interval.
+    """Quality on the test split against training labels, with a band for the 95 % interval.
 
     Parameters
     ----------
+    measure
+        What the points' quality measures.
     curves
         (name, kind, points): kind is "strategy" (circles) or "control" (squares, dashed).
     comparison
-        Marks the labels that the strategy saved at the control's final accuracy.
+        Marks the labels that the strategy saved at the control's final quality.
     """
 
     def draw(narrow: bool) -> Element:
@@ -184,28 +190,28 @@ def learning_curve(
         )
         y = Scale(y_values[0], y_values[-1], *frame.y)
         x = Scale(x_values[0], x_values[-1], *frame.x)
-        digits = 0 if y_values[1] - y_values[0] > 0.0099 else 1
+        step = y_values[1] - y_values[0]
         parts = [
             _axes(
                 frame,
                 y,
-                [(value, percent(value, digits)) for value in y_values],
+                [(value, measure.tick(value, step)) for value in y_values],
                 [(x(value), count(value)) for value in x_values],
                 "training labels",
-                "test accuracy",
+                f"test {measure.name}",
             )
         ]
         parts += [_band(points, kind, x, y) for _, kind, points in curves if len(points) > 1]
         if comparison is not None and comparison["strategy"] is not None and comparison["won"]:
             parts.append(_saving(comparison, frame, x, y))
         parts += [
-            _path([(x(p["labels"]), y(p["accuracy"])) for p in points], f"curve {kind}")
+            _path([(x(p["labels"]), y(p["quality"])) for p in points], f"curve {kind}")
             for _, kind, points in curves
             if len(points) > 1
         ]
         # The first curve is the one that the reader came for: its marks come last, on top.
         for name, kind, points in reversed(curves):
-            parts += [_measurement(name, kind, point, x, y) for point in points]
+            parts += [_measurement(measure, name, kind, point, x, y) for point in points]
         if not narrow:
             parts.append(_end_labels(curves, x, y))
         return _svg(frame, summary, *parts)
@@ -219,11 +225,11 @@ def _band(points: Sequence[Point], kind: str, x: Scale, y: Scale) -> Element:
     return _path([*upper, *lower], f"band {kind}", closed=True)
 
 
-def _measurement(name: str, kind: str, point: Point, x: Scale, y: Scale) -> Element:
-    across, down = x(point["labels"]), y(point["accuracy"])
+def _measurement(measure: Measure, name: str, kind: str, point: Point, x: Scale, y: Scale) -> Element:
+    across, down = x(point["labels"]), y(point["quality"])
     tip = (
-        f"{name}, round {point['round']}: {percent(point['accuracy'])} accuracy "
-        f"({interval(point['interval'])}) with {counted(point['labels'], 'training label')}"
+        f"{name}, round {point['round']}: {measure.name} {measure.value(point['quality'])} "
+        f"({measure.bounds(point['interval'])}) with {counted(point['labels'], 'training label')}"
     )
     shape = (
         element("rect", x=across - 4.5, y=down - 4.5, width=9, height=9, class_="dot")
@@ -234,12 +240,12 @@ def _measurement(name: str, kind: str, point: Point, x: Scale, y: Scale) -> Elem
 
 
 def _saving(comparison: Comparison, frame: Frame, x: Scale, y: Scale) -> Element:
-    """The labels that each arm needed for the control's final accuracy, led down to the axis and compared."""
+    """The labels that each arm needed for the control's final quality, led down to the axis and compared."""
     ours, theirs, saved = comparison["strategy"], comparison["control"], comparison["saved_share"]
     if ours is None or saved is None:
         return element("g")
     left, right = x(ours["interpolated_labels"]), x(theirs["interpolated_labels"])
-    level, bottom = y(comparison["target_accuracy"]), frame.y[0]
+    level, bottom = y(comparison["target_quality"]), frame.y[0]
     across = bottom - 16
     parts = [
         _line(left, level, right, level, "reference"),
@@ -258,7 +264,7 @@ def _saving(comparison: Comparison, frame: Frame, x: Scale, y: Scale) -> Element
 def _end_labels(curves: Sequence[tuple[str, str, Sequence[Point]]], x: Scale, y: Scale) -> Element:
     """The curves' names at their ends, moved apart where they would touch."""
     ends = sorted(
-        ((y(points[-1]["accuracy"]), x(points[-1]["labels"]), name, kind) for name, kind, points in curves),
+        ((y(points[-1]["quality"]), x(points[-1]["labels"]), name, kind) for name, kind, points in curves),
     )
     parts: list[Element] = []
     lowest = -math.inf

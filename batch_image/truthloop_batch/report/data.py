@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,9 @@ from truthloop.errors import ObjectNotFound, TruthloopError
 from truthloop.manifest import Row, provenance
 from truthloop_batch.arms import CONTROL, MODEL, STRATEGY
 from truthloop_batch.context import Context
-from truthloop_batch.report import annotators, document, learning
+from truthloop_batch.report import annotators, contents, document, learning
 from truthloop_batch.report.document import Hardest, Labels, Point, Report, Spread
+from truthloop_batch.report.measures import MEASURES, Measure
 from truthloop_batch.report.sentences import REASONS
 from truthloop_batch.scores import read_shard
 
@@ -31,20 +32,23 @@ class UnfinishedRound(TruthloopError):
 class LabelCounts:
     """Counts the finished rows by who labelled them, by class and by reason."""
 
-    def __init__(self, classes: Sequence[str]) -> None:
-        self._classes = classes
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._classes = context.classes
         self._sources: Counter[str] = Counter()
         self._by_class: Counter[tuple[int, str]] = Counter()
         self._reasons: Counter[str] = Counter()
 
-    def add(self, row: Row, label: int | None) -> None:
-        """Take one row as labels.manifest has it; `label` is its class's index, None without a label."""
-        told = provenance(row)
-        source = told["labeled_by"] if label is not None else "nobody"
+    def add(self, row: Row) -> None:
+        """Take one row as labels.manifest has it."""
+        context, told = self._context, provenance(row)
+        source = told["labeled_by"] if context.is_labeled(row) else "nobody"
         self._sources[source] += 1
         self._reasons[str(told["reason"])] += 1
-        if label is not None:
-            self._by_class[label, source] += 1
+        if source != "nobody":
+            found = contents.of_row(context.kind.NAME, row, context.request.label_attribute, self._classes)
+            for index, number in found.items():
+                self._by_class[index, source] += number
 
     def document(self) -> Labels:
         known = [reason for reason in REASONS if reason in self._reasons]
@@ -54,6 +58,7 @@ class LabelCounts:
             "model": self._sources["model"],
             "input": self._sources["input"],
             "nobody": self._sources["nobody"],
+            "counted": "boxes" if self._context.kind.NAME == "boxes" else "rows",
             "per_class": [
                 {
                     "label": name,
@@ -102,39 +107,52 @@ def read_rounds(context: Context) -> Rounds:
             ) from error
 
 
-def collect(context: Context, rounds: Rounds, labels: Labels, hardest: Hardest) -> Report:
+def collect(context: Context, rounds: Rounds, adapter: str, labels: Labels, hardest: Hardest) -> Report:
     """The report of a campaign whose last round is `context.round`.
 
     Parameters
     ----------
+    adapter
+        The name of the last model's adapter; the request may have left the choice to the task type.
     labels, hardest
         What the pass over all rows found.
     """
     rows = labels["people"] + labels["model"] + labels["input"] + labels["nobody"]
-    workers, jobs = annotators.collect(context, rounds.merges)
+    workers, jobs, problems = annotators.collect(context, rounds.merges)
+    metric = rounds.evaluations[-1]["metric"]
+    measure = MEASURES[metric]
     last = rounds.decisions[-1]
     return {
         "schema_version": document.SCHEMA_VERSION,
-        "campaign": _campaign(context, rows, last["at"]),
+        "campaign": _campaign(context, adapter, rows, last["at"]),
+        "metric": {
+            "key": metric,
+            "name": measure.name,
+            "meaning": measure.meaning,
+            "class_score": measure.class_score,
+            "class_meaning": measure.class_meaning,
+        },
         "stop": {"round": context.round, "rule": last["rule"], "reason": last["reason"]},
         "rounds": [_round(decision) for decision in rounds.decisions],
-        "learning": _learning(context, rounds.evaluations),
+        "learning": _learning(context, measure, rounds.evaluations),
         "cost": _cost(context, rounds.decisions, labels),
         "labels": labels,
         "model": _model(context, rounds.evaluations[-1]),
         "annotators": workers,
         "jobs": jobs,
+        "problems": problems,
         "selection": _selection(context, rounds.selections),
         "hardest": hardest,
     }
 
 
-def _campaign(context: Context, rows: int, finished_at: str) -> document.Campaign:
+def _campaign(context: Context, adapter: str, rows: int, finished_at: str) -> document.Campaign:
     request, splits = context.request, context.splits
     return {
         "name": request.campaign,
         "uri": context.layout.uri,
         "task_type": request.task_type,
+        "kind": cast("document.Kind", context.kind.NAME),
         "manifest_uri": request.manifest_uri,
         "label_attribute": request.label_attribute,
         "categories": list(context.classes),
@@ -148,7 +166,7 @@ def _campaign(context: Context, rows: int, finished_at: str) -> document.Campaig
         "random_control": request.selection.random_control,
         "seed_size": request.selection.seed_size,
         "round_size": request.selection.round_size,
-        "adapter": request.model.adapter,
+        "adapter": adapter,
         "workers_per_object": request.labeling.workers_per_object,
         "label_remaining": request.label_remaining,
         "seed": request.seed,
@@ -172,14 +190,16 @@ def _round(decision: Mapping[str, Any]) -> document.Round:
     }
 
 
-def _learning(context: Context, evaluations: Sequence[Mapping[str, Any]]) -> document.Learning:
+def _learning(
+    context: Context, measure: Measure, evaluations: Sequence[Mapping[str, Any]]
+) -> document.Learning:
     model, strategy, control = (_curve(evaluations, arm) for arm in (MODEL, STRATEGY, CONTROL))
     comparison = learning.compare(strategy, control)
     return {
         "test_rows": evaluations[-1]["test"]["rows"],
         "arms": {"model": model, "strategy": strategy, "control": control},
         "comparison": comparison,
-        "sentence": learning.outcome(context.request.selection.strategy, model, comparison),
+        "sentence": learning.outcome(measure, context.request.selection.strategy, model, comparison),
     }
 
 
@@ -188,7 +208,7 @@ def _curve(evaluations: Sequence[Mapping[str, Any]], arm: str) -> list[Point]:
         {
             "round": evaluation["round"],
             "labels": measured["labels"],
-            "accuracy": measured["accuracy"],
+            "quality": measured["quality"],
             "interval": measured["interval"],
             "macro_f1": measured["macro_f1"],
         }
@@ -217,29 +237,38 @@ def _cost(context: Context, decisions: Sequence[Mapping[str, Any]], labels: Labe
 
 def _model(context: Context, evaluation: Mapping[str, Any]) -> document.Model:
     measured, validation = evaluation["arms"][MODEL], evaluation["validation"]
-    pairs = [
-        (-rows, true, predicted)
-        for true, line in enumerate(measured["confusion"])
-        for predicted, rows in enumerate(line)
-        if rows and true != predicted
-    ]
     return {
         "round": evaluation["round"],
         "uri": evaluation["model_uri"],
         "labels": measured["labels"],
-        "accuracy": measured["accuracy"],
+        "quality": measured["quality"],
         "interval": measured["interval"],
         "macro_f1": measured["macro_f1"],
         "validation_rows": validation["rows"],
-        "validation_accuracy": validation["accuracy"],
+        "validation_quality": validation["quality"],
         "validation_log_loss": validation["log_loss"],
         "confusion": measured["confusion"],
         "per_class": measured["per_class"],
-        "most_confused": [
-            {"label": context.classes[true], "predicted": context.classes[predicted], "rows": -rows}
-            for rows, true, predicted in sorted(pairs)[:_CONFUSED_PAIRS]
-        ],
+        "most_confused": _most_confused(context.classes, measured["confusion"]),
     }
+
+
+def _most_confused(
+    classes: Sequence[str], confusion: Sequence[Sequence[int]] | None
+) -> list[document.Confusion] | None:
+    """The most frequent mistakes, None where rows do not have exactly one class."""
+    if confusion is None:
+        return None
+    pairs = [
+        (-rows, true, predicted)
+        for true, line in enumerate(confusion)
+        for predicted, rows in enumerate(line)
+        if rows and true != predicted
+    ]
+    return [
+        {"label": classes[true], "predicted": classes[predicted], "rows": -rows}
+        for rows, true, predicted in sorted(pairs)[:_CONFUSED_PAIRS]
+    ]
 
 
 def _selection(context: Context, selections: Sequence[Mapping[str, Any]]) -> list[document.Selection]:

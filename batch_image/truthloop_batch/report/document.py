@@ -1,17 +1,19 @@
 """The shape of report.json: stable keys that other programs may read, and everything that the page shows.
 
-Shares, accuracies and confidences lie between 0 and 1, money is in US dollars, durations are in seconds,
+Shares, qualities and confidences lie between 0 and 1, money is in US dollars, durations are in seconds,
 times are ISO 8601 in UTC. A value that the campaign does not have is null; keys are never left out.
-`schema_version` rises when a key changes its meaning or goes away, not when one is added.
+`schema_version` rises when a key changes its meaning or goes away, not when one is added. Version 2 came with
+the label kinds: what was called accuracy is `quality`, and `metric` says what it measures.
 """
 
 from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Source = Literal["people", "model", "input"]
+Kind = Literal["class", "classes", "boxes", "mask"]
 
 
 class SplitSizes(TypedDict):
@@ -28,6 +30,7 @@ class Campaign(TypedDict):
     name: str
     uri: str
     task_type: str
+    kind: Kind
     manifest_uri: str
     label_attribute: str
     categories: list[str]
@@ -43,6 +46,16 @@ class Campaign(TypedDict):
     seed: int
     started_at: str
     finished_at: str
+
+
+class Metric(TypedDict):
+    """What `quality` and the classes' `score` measure, in words; `key` is as in evaluation.json."""
+
+    key: Literal["accuracy", "macro_f1", "map_50", "mean_iou"]
+    name: str
+    meaning: str
+    class_score: str
+    class_meaning: str
 
 
 class Stop(TypedDict):
@@ -70,14 +83,15 @@ class Round(TypedDict):
 class Point(TypedDict):
     """A model's quality on the frozen test split beside the labels that it was trained on.
 
-    `interval` is the Wilson interval of the accuracy at 95 %.
+    `interval` is that of the quality at 95 %: Wilson's of an accuracy, else the bootstrap's over rows.
+    `macro_f1` is null for boxes and masks.
     """
 
     round: int
     labels: int
-    accuracy: float
+    quality: float
     interval: list[float]
-    macro_f1: float
+    macro_f1: float | None
 
 
 class Arms(TypedDict):
@@ -89,7 +103,7 @@ class Arms(TypedDict):
 
 
 class Reached(TypedDict):
-    """The labels with which an arm got to an accuracy: as measured, and on the line between two rounds."""
+    """The labels with which an arm got to a quality: as measured, and on the line between two rounds."""
 
     first_round: int
     first_labels: int
@@ -97,19 +111,19 @@ class Reached(TypedDict):
 
 
 class Comparison(TypedDict):
-    """The strategy against the random control, at the accuracy with which the control ended.
+    """The strategy against the random control, at the quality with which the control ended.
 
     `saved_share` is 1 - strategy / control of the interpolated labels, null when the strategy never got it.
-    `accuracy_difference` is strategy - control at `same_labels`, where the shorter curve ends, on the
+    `quality_difference` is strategy - control at `same_labels`, where the shorter curve ends, on the
     straight lines between the rounds. `intervals_overlap` compares the intervals of both last rounds.
     """
 
-    target_accuracy: float
+    target_quality: float
     strategy: Reached | None
     control: Reached
     saved_share: float | None
     same_labels: int
-    accuracy_difference: float
+    quality_difference: float
     intervals_overlap: bool
     won: bool
 
@@ -141,7 +155,7 @@ class Cost(TypedDict):
 
 
 class ClassCount(TypedDict):
-    """Rows that carry one label, by who gave it."""
+    """What carries one label, by who gave it: see `Labels.counted`."""
 
     label: str
     people: int
@@ -150,23 +164,29 @@ class ClassCount(TypedDict):
 
 
 class Labels(TypedDict):
-    """All rows by who labelled them and, in `reasons`, by `truthloop.reason`."""
+    """All rows by who labelled them and, in `reasons`, by `truthloop.reason`.
+
+    `per_class` counts rows, those with several labels under each of them, or the boxes where rows have boxes;
+    `counted` says which. A mask has the classes that its internal-color-map names.
+    """
 
     people: int
     model: int
     input: int
     nobody: int
+    counted: Literal["rows", "boxes"]
     per_class: list[ClassCount]
     reasons: dict[str, int]
 
 
 class ClassQuality(TypedDict):
-    """Precision and recall of one class on the test split; `rows` have this true label.
+    """One class on the test split, `score` as `metric.class_score` says; `rows` have this true label.
 
     The precision of a class that the model never gives is null, and the recall of one that no row has.
     """
 
     label: str
+    score: float | None
     precision: float | None
     recall: float | None
     rows: int
@@ -181,39 +201,63 @@ class Confusion(TypedDict):
 
 
 class Model(TypedDict):
-    """The last model. `confusion[i][j]` are test rows of class i that it takes for class j."""
+    """The last model. `confusion[i][j]` are test rows of class i that it takes for class j.
+
+    `confusion` and `most_confused` are null where a row does not have exactly one class.
+    """
 
     round: int
     uri: str
     labels: int
-    accuracy: float
+    quality: float
     interval: list[float]
-    macro_f1: float
+    macro_f1: float | None
     validation_rows: int
-    validation_accuracy: float | None
+    validation_quality: float | None
     validation_log_loss: float | None
-    confusion: list[list[int]]
+    confusion: list[list[int]] | None
     per_class: list[ClassQuality]
-    most_confused: list[Confusion]
+    most_confused: list[Confusion] | None
+
+
+class LabelSkill(TypedDict):
+    """One label: the shares of answers that give it where it applies, and leave it out where it doesn't."""
+
+    label: str
+    found: float | None
+    excluded: float | None
 
 
 class Annotator(TypedDict):
     """One worker, by the pseudonymous id that Ground Truth gives.
 
-    `compared` answers are of objects that have a consolidated label; `agreement` is the share of them that
-    equal it, null when there are none. `seconds_median` is null when no answer says how long it took.
+    `malformed` answers cannot be read. `compared` answers are of objects that others answered too;
+    `agreement` is the mean over them of how far they are the consolidated label, null when there are none.
+    Its interval (Wilson, 95 %) is there for single classes alone, where an answer agrees or doesn't.
+    `seconds_median` is null when no answer says how long it took.
+
+    `skill` is what consolidation believes of the worker after the last round: `right` answers (one class) or
+    pixels (masks); labels `found` and `excluded` (several classes); boxes `found`, `invented` per image, and
+    the `edge_error`, the root mean square in parts of a side. `per_label` is there for one or several
+    classes.
     """
 
     worker: str
     answers: int
+    malformed: int
     seconds_median: float | None
     compared: int
     agreement: float | None
     agreement_interval: list[float] | None
+    skill: dict[str, float | None]
+    per_label: list[LabelSkill] | None
 
 
 class Job(TypedDict):
-    """One labelling job; `status` is how it ended, null when its round went on with another attempt."""
+    """One labelling job; `status` is how it ended, null when its round went on with another attempt.
+
+    `malformed` answers were left out, because they could not be read or did not fit the others.
+    """
 
     name: str
     round: int
@@ -223,6 +267,26 @@ class Job(TypedDict):
     labeled: int
     failed: int
     answers: int
+    malformed: int
+
+
+class Reason(TypedDict):
+    """A reason in words, and how many objects or answers it was given for."""
+
+    reason: str
+    count: int
+
+
+class Problems(TypedDict):
+    """The most frequent reasons of objects that jobs gave no label, and of answers that cannot be read.
+
+    `other_failures` and `other_malformed` count those with rarer reasons.
+    """
+
+    failures: list[Reason]
+    other_failures: int
+    malformed: list[Reason]
+    other_malformed: int
 
 
 class Spread(TypedDict):
@@ -237,37 +301,72 @@ class Spread(TypedDict):
 
 
 class Selection(TypedDict):
-    """The margins (first minus second probability) before a round: of the pool and of the chosen rows."""
+    """The margins before a round, small for unsure rows: of the pool and of the chosen rows."""
 
     round: int
     pool: Spread
     selected: Spread | None
 
 
+class Named(TypedDict):
+    """A label of an item, and how often it has it: more than once only with boxes."""
+
+    label: str
+    count: int
+
+
+class Box(TypedDict):
+    """A box in pixels."""
+
+    label: str
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class Boxes(TypedDict):
+    """The first boxes of an image of `width` x `height` pixels; `left_out` are not listed."""
+
+    width: float
+    height: float
+    boxes: list[Box]
+    left_out: int
+
+
 class Item(TypedDict):
-    """One row of the gallery: `content` is its `source-ref` or text, `label` what labels.manifest says."""
+    """One row of the gallery: `content` is its `source-ref` or text, `label` what labels.manifest says.
+
+    The confidence of a label of several parts is their mean. `agreement` is how far the model's opinion is
+    the label: 0 or 1 (one class), the common share of labels (several), F1 of the boxes, mean IoU of the
+    masks; it is null when the label is the model's own. `mask_uri` is the label's PNG.
+    """
 
     id: str
     content: str
     is_text: bool
-    label: str
+    label: list[Named]
     labeled_by: Source
     reason: str | None
     round: int | None
     annotators: int | None
     confidence: float | None
-    model_label: str
+    model_label: list[Named]
     model_confidence: float
     margin: float
+    agreement: float | None
+    boxes: Boxes | None
+    model_boxes: Boxes | None
+    mask_uri: str | None
     split: Literal["pool", "test", "validation"]
 
 
 class Hardest(TypedDict):
     """The hardest rows, hardest first.
 
-    `least_agreed` have the lowest confidence among the labels of people, `disputed` are those where the
-    last model is surest of another label than people gave, `least_certain` have the smallest margin among
-    the labels of the model.
+    `least_agreed` have the lowest confidence among the labels of people, `disputed` are those where the last
+    model agrees least with the label that people gave, and of equals where it is surest, `least_certain` have
+    the smallest margin among the labels of the model.
     """
 
     least_agreed: list[Item]
@@ -280,6 +379,7 @@ class Report(TypedDict):
 
     schema_version: int
     campaign: Campaign
+    metric: Metric
     stop: Stop
     rounds: list[Round]
     learning: Learning
@@ -288,5 +388,6 @@ class Report(TypedDict):
     model: Model
     annotators: list[Annotator]
     jobs: list[Job]
+    problems: Problems
     selection: list[Selection]
     hardest: Hardest

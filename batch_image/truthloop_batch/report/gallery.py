@@ -1,37 +1,40 @@
-"""The hardest rows of a campaign, found in one pass over all rows, and small pictures of them."""
+"""The hardest rows of a campaign, found in one pass over all rows."""
 
 from __future__ import annotations
 
-import base64
 import heapq
-import io
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from PIL import Image, ImageOps
+import numpy as np
 
-from truthloop.errors import AccessRefused, ObjectNotFound
-from truthloop.manifest import SOURCE, SOURCE_REF, VERSION_ID, Row, metadata_key, provenance, row_id
-from truthloop_batch.adapters.base import UnreadableContent
+from truthloop.manifest import SOURCE, SOURCE_REF, Row, metadata_key, provenance, row_id
 from truthloop_batch.context import Context
-from truthloop_batch.images import opened_image
-from truthloop_batch.report.document import Hardest, Item
+from truthloop_batch.report import contents
+from truthloop_batch.report.document import Boxes, Hardest, Item
 
 GROUP_ITEMS = 12
 _TEXT_CHARACTERS = 1_000
-_PICTURE_PIXELS = 192
-_READING_THREADS = 8
+_DIGITS = 6
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """What the last model says of a row: the class's index, its probability, its lead over the second."""
+    """What the last model says of a row, in numbers.
 
-    label: int
+    Attributes
+    ----------
+    confidence, margin
+        As in the score shards.
+    agreement
+        How far the prediction is the row's label, 0 to 1; None for a row that the model labels.
+    """
+
     confidence: float
     margin: float
+    agreement: float | None
 
 
 class _Smallest:
@@ -39,9 +42,9 @@ class _Smallest:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._kept: list[tuple[float, str, Row, Opinion]] = []
+        self._kept: list[tuple[tuple[float, ...], str, Row, Opinion]] = []
 
-    def add(self, value: float, row: Row, opinion: Opinion) -> None:
+    def add(self, value: tuple[float, ...], row: Row, opinion: Opinion) -> None:
         self._kept.append((value, row_id(row), row, opinion))
         if len(self._kept) >= 8 * self._size:
             self._kept = self._ordered()
@@ -49,7 +52,7 @@ class _Smallest:
     def items(self) -> list[tuple[Row, Opinion]]:
         return [(row, opinion) for _, _, row, opinion in self._ordered()]
 
-    def _ordered(self) -> list[tuple[float, str, Row, Opinion]]:
+    def _ordered(self) -> list[tuple[tuple[float, ...], str, Row, Opinion]]:
         return heapq.nsmallest(self._size, self._kept, key=lambda entry: entry[:2])
 
 
@@ -58,6 +61,7 @@ class HardestRows:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._kind = context.kind.NAME
         self._attribute = context.request.label_attribute
         self._least_agreed = _Smallest(GROUP_ITEMS)
         self._disputed = _Smallest(GROUP_ITEMS)
@@ -65,24 +69,26 @@ class HardestRows:
 
     def add(self, row: Row, opinion: Opinion) -> None:
         """Take one labelled row and what the model says of it."""
-        if provenance(row)["labeled_by"] == "model":
-            self._least_certain.add(opinion.margin, row, opinion)
+        if opinion.agreement is None:
+            self._least_certain.add((opinion.margin,), row, opinion)
             return
-        confidence = _confidence(row, self._attribute)
+        confidence = self._confidence(row)
         # At a confidence of 1 nobody hesitated.
         if provenance(row)["labeled_by"] == "people" and confidence is not None and confidence < 1:
-            self._least_agreed.add(confidence, row, opinion)
-        if self._context.label(row) != opinion.label:
-            self._disputed.add(-opinion.confidence, row, opinion)
+            self._least_agreed.add((confidence,), row, opinion)
+        if opinion.agreement < 1:
+            self._disputed.add((opinion.agreement, -opinion.confidence), row, opinion)
 
     def rows(self) -> dict[str, Row]:
         """The rows of all groups, by id."""
         groups = (self._least_agreed, self._disputed, self._least_certain)
         return {row_id(row): row for group in groups for row, _ in group.items()}
 
-    def document(self) -> Hardest:
+    def document(self, predictions: Mapping[str, Any]) -> Hardest:
+        """The groups; `predictions` are the model's for all of `rows`, by id."""
+
         def items(group: _Smallest) -> list[Item]:
-            return [self._item(row, opinion) for row, opinion in group.items()]
+            return [self._item(row, opinion, predictions[row_id(row)]) for row, opinion in group.items()]
 
         return {
             "least_agreed": items(self._least_agreed),
@@ -90,25 +96,48 @@ class HardestRows:
             "least_certain": items(self._least_certain),
         }
 
-    def _item(self, row: Row, opinion: Opinion) -> Item:
-        told, label = provenance(row), self._context.label(row)
-        if label is None:
-            raise AssertionError("the gallery holds labelled rows")
+    def _item(self, row: Row, opinion: Opinion, prediction: Any) -> Item:
+        told, classes = provenance(row), self._context.classes
+        label = contents.of_row(self._kind, row, self._attribute, classes)
+        boxes = contents.boxes(row[self._attribute], classes) if self._kind == "boxes" else None
+        if opinion.agreement is None:
+            model_label, model_boxes = label, None
+        else:
+            model_label, model_boxes = self._opinion_in_full(row, prediction)
         return {
             "id": row_id(row),
-            "content": row[SOURCE][:_TEXT_CHARACTERS] if SOURCE in row else row[SOURCE_REF],
+            "content": _shortened(row[SOURCE]) if SOURCE in row else row[SOURCE_REF],
             "is_text": SOURCE in row,
-            "label": self._context.classes[label],
+            "label": contents.named(label, classes),
             "labeled_by": told["labeled_by"],
             "reason": told["reason"],
             "round": told["round"],
             "annotators": told["annotators"],
-            "confidence": _confidence(row, self._attribute),
-            "model_label": self._context.classes[opinion.label],
+            "confidence": self._confidence(row),
+            "model_label": contents.named(model_label, classes),
             "model_confidence": opinion.confidence,
             "margin": opinion.margin,
+            "agreement": opinion.agreement,
+            "boxes": boxes,
+            "model_boxes": model_boxes,
+            "mask_uri": row[self._attribute] if self._kind == "mask" else None,
             "split": self._split(row_id(row)),
         }
+
+    def _opinion_in_full(self, row: Row, prediction: Any) -> tuple[Counter[int], Boxes | None]:
+        """The categories and boxes of a prediction."""
+        context = self._context
+        if self._kind == "mask":
+            # As the model sees the image: a label would be written to S3, where nobody asked for it.
+            drawn = np.unique(prediction.probabilities.argmax(axis=0))
+            return Counter(int(index) - 1 for index in drawn if index), None
+        value, metadata = context.kind.label_of(context, row, prediction)
+        found = contents.categories(self._kind, value, metadata, context.classes)
+        return found, contents.boxes(value, context.classes) if self._kind == "boxes" else None
+
+    def _confidence(self, row: Row) -> float | None:
+        told = contents.confidence(self._kind, row.get(metadata_key(self._attribute)))
+        return None if told is None else round(told, _DIGITS)
 
     def _split(self, identifier: str) -> Literal["pool", "test", "validation"]:
         splits = self._context.splits
@@ -117,54 +146,5 @@ class HardestRows:
         return "test" if identifier in splits.test else "validation"
 
 
-def thumbnails(context: Context, rows: Mapping[str, Row]) -> dict[str, str]:
-    """Small pictures of rows as data URIs, by id; rows of text and unreadable objects have none."""
-    images = {identifier: row for identifier, row in rows.items() if SOURCE_REF in row}
-
-    def read(row: Row) -> str | None:
-        try:
-            return thumbnail(context.s3.read_bytes(row[SOURCE_REF], row.get(VERSION_ID)))
-        except (UnreadableContent, ObjectNotFound, AccessRefused):
-            # The page says that there is no preview; the object's URI is there to look it up.
-            return None
-
-    with ThreadPoolExecutor(_READING_THREADS) as threads:
-        made: Iterable[str | None] = threads.map(read, images.values())
-        return {
-            identifier: picture
-            for identifier, picture in zip(images, made, strict=True)
-            if picture is not None
-        }
-
-
-def thumbnail(content: bytes) -> str:
-    """An image file as a data URI of at most 192 x 192 pixels, without its metadata; the smaller encoding.
-
-    Raises
-    ------
-    UnreadableContent
-        When it is not an image that the program reads.
-    """
-    size = (_PICTURE_PIXELS, _PICTURE_PIXELS)
-    with opened_image(content) as image:
-        image.draft("RGB", size)
-        picture = ImageOps.exif_transpose(image)
-        if picture.has_transparency_data:
-            layer = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-        picture = picture.convert("L" if picture.mode in {"1", "L"} else "RGB")
-    picture.thumbnail(size)
-    picture.info.clear()
-    encodings = []
-    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 80})):
-        buffer = io.BytesIO()
-        picture.save(buffer, kind, **options)
-        encodings.append((len(buffer.getvalue()), kind, buffer.getvalue()))
-    _, kind, smallest = min(encodings)
-    return f"data:image/{kind};base64,{base64.b64encode(smallest).decode()}"
-
-
-def _confidence(row: Row, attribute: str) -> float | None:
-    """The confidence of the row's label, as its metadata tell."""
-    confidence = (row.get(metadata_key(attribute)) or {}).get("confidence")
-    return float(confidence) if isinstance(confidence, int | float) else None
+def _shortened(text: str) -> str:
+    return text if len(text) <= _TEXT_CHARACTERS else text[: _TEXT_CHARACTERS - 1] + "…"

@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from truthloop import palette
 from truthloop_batch.report import charts, sentences, words
-from truthloop_batch.report.document import Item, Point, Report
+from truthloop_batch.report.document import Boxes, Item, Named, Point, Report
+from truthloop_batch.report.measures import WORDS
+from truthloop_batch.report.pictures import Picture
 
 _FOLDER = Path(__file__).parent
 # With more classes the cells are too small to read; the list of mistakes stands alone then.
 _CONFUSION_CLASSES = 30
+# The same for a table with a column for each label.
+_LABEL_COLUMNS = 20
+# Of one label's names on a card, and of the classes in a legend.
+_NAMES_SHOWN = 8
+_LEGEND_CLASSES = 24
 
 
-def render(report: Report, thumbnails: Mapping[str, str]) -> str:
+def render(report: Report, pictures: Mapping[str, Picture]) -> str:
     """The page as HTML.
 
     Parameters
     ----------
-    thumbnails
-        Pictures of gallery items as data URIs, by the item's id; an item without one says so.
+    pictures
+        Pictures of gallery items by the item's id; an item without one says so.
     """
+    kind, measure = report["campaign"]["kind"], sentences.measure_of(report)
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -41,15 +50,31 @@ def render(report: Report, thumbnails: Mapping[str, str]) -> str:
         "moment": words.moment,
         "percent": words.percent,
         "seconds": words.seconds,
+        "bounds": measure.bounds,
+        "color": _color_of(report),
         "decimal": _decimal,
         "file_name": _file_name,
         "meaning": lambda reason: sentences.REASONS.get(reason, ""),
-        "story": _story,
+        "outlines": _outlines,
+        "quality": measure.value,
+        "said": _said,
+        "story": lambda item: _story(kind, item),
     }
     script = _own_text("page.js")
     return environment.get_template("report.html.j2").render(
         report=report,
-        thumbnails=thumbnails,
+        kind=kind,
+        measure=measure,
+        kind_words=WORDS[kind],
+        # Each picture stands in the page once, whatever number of cards shows it.
+        pictures={
+            identifier: (f"picture-{number}", each)
+            for number, (identifier, each) in enumerate(sorted(pictures.items()))
+        },
+        names_shown=_NAMES_SHOWN,
+        legend_classes=report["campaign"]["categories"][:_LEGEND_CLASSES],
+        skill_by_label=len(report["campaign"]["categories"]) <= _LABEL_COLUMNS
+        and any(entry["per_label"] for entry in report["annotators"]),
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         style=_own_text("style.css"),
@@ -105,7 +130,10 @@ def _charts(report: Report) -> dict[str, Any]:
     selection, said = report["selection"], sentences.paragraphs(report)
     return {
         "learning": charts.learning_curve(
-            _curves(report), learning["comparison"], f"Learning curve. {learning['sentence']}"
+            sentences.measure_of(report),
+            _curves(report),
+            learning["comparison"],
+            f"Learning curve. {learning['sentence']}",
         ),
         "rounds": charts.cost_per_round(rounds, f"Cost of each round. {said['cost']}"),
         "cumulative": charts.cumulative_cost(
@@ -114,7 +142,7 @@ def _charts(report: Report) -> dict[str, Any]:
         "confusion": charts.confusion_matrix(
             campaign["categories"], model["confusion"], f"Confusion matrix. {said['model']}"
         )
-        if len(campaign["categories"]) <= _CONFUSION_CLASSES
+        if model["confusion"] is not None and len(campaign["categories"]) <= _CONFUSION_CLASSES
         else None,
         "margins": charts.margins(selection, f"Margins per round. {said['selection']}")
         if selection
@@ -145,11 +173,43 @@ def _decimal(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def _story(item: Item) -> list[str]:
-    """Why the row was asked, when, and by how many it was answered."""
-    if item["labeled_by"] == "model":
-        return [f"margin {item['margin']:.3f}"]
-    said = [item["reason"]] if item["reason"] else []
+def _color_of(report: Report) -> Callable[[str], str]:
+    """The colour of a label by its name, as in masks; a palette that is used up begins again."""
+    places = {label: index for index, label in enumerate(report["campaign"]["categories"])}
+    return lambda label: palette.color(places[label] % palette.CATEGORIES_MAXIMUM)
+
+
+def _outlines(boxes: Boxes) -> list[tuple[str, int, str]]:
+    """For each label of boxes: its name, how many there are, and their outlines as an SVG path."""
+    paths: dict[str, list[str]] = {}
+    for box in boxes["boxes"]:
+        left, top, width, height = (f"{box[side]:g}" for side in ("left", "top", "width", "height"))
+        paths.setdefault(box["label"], []).append(f"M{left} {top}h{width}v{height}h-{width}z")
+    return [(label, len(drawn), "".join(drawn)) for label, drawn in paths.items()]
+
+
+def _said(label: list[Named], nothing: str) -> str:
+    """A label in words: "2 × eye, nose"."""
+    return (
+        ", ".join(
+            each["label"] if each["count"] == 1 else f"{each['count']} × {each['label']}" for each in label
+        )
+        or nothing
+    )
+
+
+def _story(kind: str, item: Item) -> list[str]:
+    """How far the model agrees, why the row was asked, when, and by how many it was answered."""
+    if item["agreement"] is None:
+        said = [f"margin {item['margin']:.3f}"]
+    else:
+        # With one class each it is 0 or 1, and both labels stand above.
+        said = [] if kind == "class" else [f"agreement {item['agreement']:.2f}"]
+    left_out = sum(drawn["left_out"] for drawn in (item["boxes"], item["model_boxes"]) if drawn is not None)
+    said += [words.counted(left_out, "box", "boxes") + " not drawn"] if left_out else []
+    if item["agreement"] is None:
+        return said
+    said += [item["reason"]] if item["reason"] else []
     if item["round"] is not None:
         said.append(f"round {item['round']}")
     if item["annotators"]:
@@ -163,6 +223,7 @@ def _facts(report: Report) -> list[tuple[str, str, bool]]:
     duration = words.parse_time(campaign["finished_at"]) - words.parse_time(campaign["started_at"])
     return [
         ("Task", campaign["task_type"], False),
+        ("Measure", report["metric"]["name"], False),
         ("Label attribute", campaign["label_attribute"], False),
         ("Rows", words.count(campaign["rows"]), False),
         (

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from truthloop_batch.report.document import Report
 from truthloop_batch.report.learning import certainty
-from truthloop_batch.report.words import count, counted, dollars, interval, percent
+from truthloop_batch.report.measures import MEASURES, WORDS, Measure
+from truthloop_batch.report.words import count, counted, dollars, percent
 
 REASONS = {
     "seed": "drawn at random for the first round",
     "margin": "chosen because the model could hardly decide",
     "random": "drawn at random",
     "random-control": "drawn at random, as the control",
-    "test": "held out to measure accuracy",
+    "test": "held out to measure the model",
     "validation": "held out to tune the model",
     "input": "labelled before the campaign",
     "model": "labelled by the last model",
@@ -23,23 +24,28 @@ REASONS = {
 RULES_IN_WORDS = {
     "max_rounds": "the limit of rounds",
     "budget_usd": "the budget",
-    "target_accuracy": "reaching the target accuracy",
-    "plateau_rounds": "a plateau of the accuracy",
+    "target_quality": "reaching the target quality",
+    "plateau_rounds": "a plateau of the quality",
     "deadline": "the deadline",
     "nothing_left": "having nothing left to label",
 }
 
 
+def measure_of(report: Report) -> Measure:
+    """What the report's `quality` measures."""
+    return MEASURES[report["metric"]["key"]]
+
+
 def tiles(report: Report) -> list[dict[str, str]]:
     """The headline figures: name, value, note."""
-    labels, model = report["labels"], report["model"]
+    labels, model, measure = report["labels"], report["model"], measure_of(report)
     answers = sum(entry["answers"] for entry in report["rounds"])
     rule = report["stop"]["rule"]
     return [
         {
-            "name": "Test accuracy",
-            "value": percent(model["accuracy"]),
-            "note": f"95% interval {interval(model['interval'])}, "
+            "name": f"Test {measure.name}",
+            "value": measure.value(model["quality"]),
+            "note": f"95% interval {measure.bounds(model['interval'])}, "
             f"{counted(report['learning']['test_rows'], 'frozen test row')}",
         },
         {
@@ -51,7 +57,7 @@ def tiles(report: Report) -> list[dict[str, str]]:
         {
             "name": "Labelled by the model",
             "value": count(labels["model"]),
-            "note": _mistakes_expected(report)
+            "note": _expected(report)
             if labels["model"]
             else "every label was given by people or came with the input",
         },
@@ -68,14 +74,19 @@ def paragraphs(report: Report) -> dict[str, str]:
     """What stands under the page's headings, by section."""
     return {
         "learning": _learning(report),
-        "certainty": certainty(report["learning"]["comparison"], report["learning"]["test_rows"]),
+        "certainty": certainty(
+            measure_of(report), report["learning"]["comparison"], report["learning"]["test_rows"]
+        ),
         "cost": _cost(report),
         "round_0": _round_0(report),
         "everything": _everything(report),
         "labels": _labels(report),
         "sources": ", ".join(f"{name} {count(rows)}" for _, name, rows in sources(report)),
         "model": _model(report),
+        "validation": _validation(report),
         "people": _people(report),
+        "compared": _compared(report),
+        "malformed": _malformed(report),
         "selection": _selection(report),
     }
 
@@ -91,9 +102,13 @@ def sources(report: Report) -> list[tuple[str, str, int]]:
     return found
 
 
-def _mistakes_expected(report: Report) -> str:
-    wrong = round(report["labels"]["model"] * (1 - report["model"]["accuracy"]))
-    return f"about {counted(wrong, 'mistake')} among them, if they are as hard as the test set"
+def _expected(report: Report) -> str:
+    """What the model's labels are worth, as far as the test set tells."""
+    measure, quality = measure_of(report), report["model"]["quality"]
+    if measure.is_share:
+        wrong = round(report["labels"]["model"] * (1 - quality))
+        return f"about {counted(wrong, 'mistake')} among them, if they are as hard as the test set"
+    return f"with a {measure.name} of about {measure.value(quality)}, if they are as hard as the test set"
 
 
 def _cost_note(report: Report) -> str:
@@ -107,7 +122,11 @@ def _cost_note(report: Report) -> str:
 
 
 def _learning(report: Report) -> str:
-    said = "Accuracy on test rows that were set aside before the first round and that no model labels"
+    measure = measure_of(report)
+    said = (
+        f"The {measure.name} is {measure.meaning}. It is measured on test rows that were set aside before "
+        "the first round and that no model labels"
+    )
     if report["learning"]["comparison"] is None:
         return f"{said}, after each round of labels."
     return (
@@ -160,21 +179,56 @@ def _labels(report: Report) -> str:
     if labels["nobody"]:
         said += f" {counted(labels['nobody'], 'row')} stayed without a label."
     if labels["model"]:
-        said += " Nobody has checked the model’s labels: the test set tells how often they should be right."
+        worth = "how often they should be right" if measure_of(report).is_share else "how good they should be"
+        said += f" Nobody has checked the model’s labels: the test set tells {worth}."
     return said
 
 
 def _model(report: Report) -> str:
-    model = report["model"]
-    said = (
-        f"The model of round {model['round']}, trained on {counted(model['labels'], 'label')}, gives "
-        f"{percent(model['accuracy'])} of the test rows their right label (macro F1 {model['macro_f1']:.3f})."
-    )
+    model, measure = report["model"], measure_of(report)
+    said = f"The model of round {model['round']}, trained on {counted(model['labels'], 'label')}, "
+    if measure.is_share:
+        said += f"gives {measure.value(model['quality'])} of the test rows their right label"
+    else:
+        said += f"has a {measure.name} of {measure.value(model['quality'])} on the test rows"
+    if model["macro_f1"] is not None and report["metric"]["key"] != "macro_f1":
+        said += f" (macro F1 {model['macro_f1']:.3f})"
+    said += "."
     if model["most_confused"]:
         pair = model["most_confused"][0]
         often = {1: "once", 2: "twice"}.get(pair["rows"], f"{count(pair['rows'])} times")
         said += f" Its most frequent mistake is to take “{pair['label']}” for “{pair['predicted']}”, {often}."
+    if model["most_confused"] is None:
+        said += _best_and_worst(report)
     return said
+
+
+def _best_and_worst(report: Report) -> str:
+    scored = [
+        (each["score"], each["label"]) for each in report["model"]["per_class"] if each["score"] is not None
+    ]
+    if len(scored) < 2:
+        return ""
+    (best, easy), (worst, hard) = max(scored, key=_score), min(scored, key=_score)
+    name = measure_of(report).class_score
+    return f" Its best class is “{easy}” with {name} {best:.3f}, its worst “{hard}” with {worst:.3f}."
+
+
+def _score(scored: tuple[float, str]) -> float:
+    return scored[0]
+
+
+def _validation(report: Report) -> str:
+    model, measure = report["model"], measure_of(report)
+    if model["validation_quality"] is None:
+        return ""
+    said = (
+        f"On the {counted(model['validation_rows'], 'validation row')} its {measure.name} is "
+        f"{measure.value(model['validation_quality'])}"
+    )
+    if model["validation_log_loss"] is not None:
+        said += f", with a log loss of {model['validation_log_loss']:.3f}"
+    return f"{said}."
 
 
 def _people(report: Report) -> str:
@@ -189,10 +243,31 @@ def _people(report: Report) -> str:
     rates = [entry["agreement"] for entry in annotators if entry["agreement"] is not None]
     if len(rates) > 1:
         said += (
-            f" {counted(len(annotators), 'annotator')} agreed with the consolidated label in "
-            f"{percent(min(rates))} to {percent(max(rates))} of their answers."
+            f" {counted(len(rates), 'annotator')} agreed with the consolidated label by "
+            f"{percent(min(rates))} to {percent(max(rates))}."
         )
     return said
+
+
+def _compared(report: Report) -> str:
+    words = WORDS[report["campaign"]["kind"]]
+    return (
+        "Workers go by the pseudonym that the labelling service gives them. "
+        f"{words.agreement} An annotator’s own answer is part of that label, so agreement flatters everybody "
+        f"a little; compare annotators with each other. {words.skill_meaning}"
+    )
+
+
+def _malformed(report: Report) -> str:
+    """What the jobs left out, as far as it is known; empty when that is nothing."""
+    unreadable = sum(entry["malformed"] for entry in report["annotators"])
+    left_out = sum(job["malformed"] for job in report["jobs"])
+    if not unreadable and not left_out:
+        return ""
+    said = f"{counted(unreadable, 'answer')} could not be read"
+    if left_out > unreadable:
+        said += f", and {counted(left_out - unreadable, 'answer')} did not fit those of others"
+    return f"{said}. The labels are made of the rest."
 
 
 def _selection(report: Report) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 
@@ -12,7 +13,7 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{share * 100:.{digits}f}%"
 
 
-def interval(bounds: list[float]) -> str:
+def interval(bounds: Sequence[float]) -> str:
     """[0.9391, 0.9702] -> "93.9–97.0%", which no line breaks."""
     return f"{bounds[0] * 100:.1f}\u2060–\u2060{bounds[1] * 100:.1f}%"
 
@@ -28,9 +29,9 @@ def count(number: float) -> str:
     return f"{round(number):,}"
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str | None = None) -> str:
     """1, "label" -> "1 label"; 2 -> "2 labels"."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def dollars(amount: float) -> str:

@@ -59,8 +59,8 @@ def assess(
     merge
         merge.json: {"labeled", "answers", …}, what people did in this round.
     evaluation
-        evaluation.json; the arm "model" is the one that counts.
-    usage
+        evaluation.json: {"metric", "arms": {"model": {"quality", "interval"}}}; that arm is the one that
+    counts. usage
         usage/*.json of the round.
     counts
         Of the master manifest after the merge.
@@ -73,7 +73,11 @@ def assess(
     cumulative_usd = total_usd + (previous[-1]["cost_usd"]["cumulative"] if previous else 0.0)
     cumulative_people = labeled + (previous[-1]["labels"]["cumulative_people"] if previous else 0)
     model = evaluation["arms"]["model"]
-    quality = {"accuracy": model["accuracy"], "interval": model["interval"]}
+    quality = {
+        "metric": evaluation["metric"],
+        "value": model["quality"],
+        "interval": model["interval"],
+    }
     next_objects = min(campaign.request.selection.rows_per_round, counts.pool_unlabeled)
     next_answers = next_objects * campaign.request.labeling.workers_per_object
     progress = Progress(
@@ -84,7 +88,7 @@ def assess(
         next_round_usd=prices.labeling(next_objects, next_answers) + compute_usd,
         left_to_label=counts.pool_unlabeled,
         quality=tuple(
-            Quality(each["accuracy"], *each["interval"])
+            Quality(each["value"], each["interval"][0], each["interval"][1], each["metric"])
             for each in [*(earlier["quality"] for earlier in previous), quality]
         ),
     )

@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from truthloop import labels
 from truthloop.errors import InvalidManifest, Problem, TruthloopError
 from truthloop.manifest import (
     LINE_CHARACTERS_MAXIMUM,
@@ -16,7 +17,6 @@ from truthloop.manifest import (
     VALUE_CHARACTERS_MAXIMUM,
     VERSION_ID,
     Row,
-    class_index,
     decode_row,
     encode_row,
     is_labeled,
@@ -89,11 +89,15 @@ DUPLICATE = Kind(
     "each object once",
     "Remove the repetitions; an object has one label.",
 )
-BAD_LABEL = Kind(
-    "have something else than a label under the label attribute",
-    "the index of a label category, from 0; where the metadata has a class-name, the category of that index",
-    "Write the index, remove the label, or choose another label_attribute.",
-)
+# By how a label of the task type looks.
+BAD_LABEL = {
+    kind: Kind(
+        "have something else than a label under the label attribute",
+        f"{labels.ALLOWED[kind]}; where the metadata has names, those of the label categories",
+        "Write it so, remove the label, or choose another label_attribute.",
+    )
+    for kind in labels.KINDS
+}
 BAD_METADATA = Kind(
     f"have something else than metadata under the label attribute with {METADATA_SUFFIX}",
     "a JSON object, and only beside a label",
@@ -118,8 +122,8 @@ class Inspection:
     ----------
     attribute, label_categories, stratify_by
         Of the request.
-    labels_are_indices
-        Whether a label is an index into the categories, as it is for classification.
+    label_kind
+        How a label looks, one of `labels.KINDS`.
     show
         Makes what a worker sees of a row; raises `TruthloopError` when it cannot.
 
@@ -140,13 +144,13 @@ class Inspection:
         attribute: str | None,
         label_categories: tuple[str, ...] | None = None,
         stratify_by: str | None = None,
-        labels_are_indices: bool = False,
+        label_kind: str | None = None,
         show: Callable[[Row], object] | None = None,
     ) -> None:
         self._attribute = attribute
         self._label_categories = label_categories
         self._stratify_by = stratify_by
-        self._labels_are_indices = labels_are_indices
+        self._label_kind = label_kind
         self._show = show
         self.rows = 0
         self.candidates: list[Candidate] = []
@@ -229,21 +233,11 @@ class Inspection:
         if not isinstance(metadata, dict):
             self._fault(BAD_METADATA, number, repr(metadata))
             return
-        if (
-            self._label_categories is None
-            or not self._labels_are_indices
-            or not is_labeled(row, self._attribute)
-        ):
+        if self._label_categories is None or self._label_kind is None or not is_labeled(row, self._attribute):
             return
-        try:
-            index = class_index(row, self._attribute)
-        except InvalidManifest:
-            index = None
-        if index is None or not 0 <= index < len(self._label_categories):
-            self._fault(BAD_LABEL, number, f"{self._attribute}: {row[self._attribute]!r}")
-        elif metadata.get("class-name", self._label_categories[index]) != self._label_categories[index]:
-            named = f"{index} is {self._label_categories[index]!r}, class-name {metadata['class-name']!r}"
-            self._fault(BAD_LABEL, number, named)
+        refusal = labels.refusal(self._label_kind, row, self._attribute, self._label_categories)
+        if refusal is not None:
+            self._fault(BAD_LABEL[self._label_kind], number, refusal)
 
     def _take(self, number: int, row: Row) -> None:
         identifier = stable_id(row)

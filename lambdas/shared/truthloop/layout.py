@@ -66,6 +66,10 @@ class CampaignLayout:
     def merge(self, round_number: int) -> str:
         return f"{self.round_prefix(round_number)}merge.json"
 
+    def workers(self, round_number: int) -> str:
+        """What is known of the workers after the round; see `labeling.workers`."""
+        return f"{self.round_prefix(round_number)}workers.json"
+
     def train_manifest(self, round_number: int) -> str:
         return f"{self.round_prefix(round_number)}train.manifest"
 
@@ -102,6 +106,14 @@ class CampaignLayout:
 
     def labeling_output_manifest(self, job_name: str) -> str:
         return f"{self.labeling_prefix()}{job_name}/manifests/output/output.manifest"
+
+    def consolidated_prefix(self, job_name: str) -> str:
+        """Where Ground Truth's own consolidation keeps the masks of a job, and where ours does."""
+        return f"{self.labeling_prefix()}{job_name}/annotations/consolidated-annotation/output/"
+
+    def worker_evidence_prefix(self, job_name: str) -> str:
+        """What the batches of a job say of their workers."""
+        return f"{self.labeling_prefix()}{job_name}/annotations/consolidated-annotation/workers/"
 
     def report_prefix(self) -> str:
         return f"{self.uri}report/"

@@ -12,6 +12,7 @@ from truthloop.errors import ObjectNotFound, TruthloopError, UnknownRow
 from truthloop.labeling.backend import JobStatus
 from truthloop.labeling.jobs import JobRecord, JobsTable
 from truthloop.labeling.waiting import NOTHING_TO_LABEL
+from truthloop.labeling.workers import sum_up
 from truthloop.layout import CampaignLayout
 from truthloop.manifest import (
     SOURCE,
@@ -65,7 +66,7 @@ def merge_labels(
     round_number: int,
     labeling: Mapping[str, Any],
 ) -> MergeSummary:
-    """Merge a round's labelling job into the master manifest, and write the round's merge.json.
+    """Merge a round's labelling job into the master manifest; write the round's workers.json and merge.json.
 
     Merging again, or jobs in another order, gives the same manifest.
 
@@ -99,6 +100,7 @@ def merge_labels(
             merge_into(s3, master, updates)
         answers = count_answers(s3, join_uri(layout.labeling_prefix(), name, "annotations/worker-response/"))
         summary = MergeSummary(name, status, len(results.labeled), len(results.failed), answers)
+    sum_up(s3, layout, round_number, summary.job)
     s3.write_json(layout.merge(round_number), asdict(summary))
     return summary
 

@@ -36,7 +36,7 @@ ROUND_COST = Metric("RoundCost", "None")
 CAMPAIGN_LABELS = Metric("CampaignLabels", "Count")
 CAMPAIGN_COST = Metric("CampaignCost", "None")
 BUDGET_USED = Metric("BudgetUsed", "Percent")
-TEST_ACCURACY = Metric("TestAccuracy", "Percent")
+TEST_QUALITY = Metric("TestQuality", "Percent")
 OBJECTS_FAILED = Metric("ObjectsFailed", "Count")
 OPEN_LABELING_JOBS = Metric("OpenLabelingJobs", "Count")
 HOURS_WITHOUT_PROGRESS = Metric("HoursWithoutProgress", "None")
@@ -79,7 +79,7 @@ def of_round(campaign: str, decision: Mapping[str, Any], budget_usd: float | Non
         ROUND_COST: cost["total"],
         CAMPAIGN_LABELS: labels["cumulative_people"],
         CAMPAIGN_COST: cost["cumulative"],
-        TEST_ACCURACY: 100 * decision["quality"]["accuracy"],
+        TEST_QUALITY: 100 * decision["quality"]["value"],
     }
     if budget_usd is None:
         return [Sample(campaign, values)]

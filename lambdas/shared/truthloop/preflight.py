@@ -21,6 +21,7 @@ from truthloop.errors import (
 )
 from truthloop.inspection import Inspection, Reference
 from truthloop.layout import CampaignLayout, template
+from truthloop.manifest import SOURCE, SOURCE_REF
 from truthloop.request import CampaignRequest, read_request, value_of
 from truthloop.s3 import S3Gateway, parse_uri
 from truthloop.splits import Splits, draw
@@ -32,10 +33,6 @@ if TYPE_CHECKING:
 # https://docs.aws.amazon.com/sagemaker/latest/dg/input-data-limits.html
 _IMAGE_BYTES_MAXIMUM = 40_000_000
 _OBJECTS_PER_JOB = 100_000
-
-# What `type` of the label metadata says about the label itself:
-# https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html
-_LABELED_BY_INDEX = ("groundtruth/image-classification", "groundtruth/text-classification")
 
 _PRIVATE_TEAM = ":workteam/private-crowd/"
 
@@ -273,8 +270,13 @@ def _inspection(document: Mapping[str, Any]) -> Inspection:
         attribute=value_of(document, "label_attribute"),
         label_categories=categories,
         stratify_by=value_of(document, "splits", "stratify_by"),
-        labels_are_indices=module is not None and module.METADATA_TYPE in _LABELED_BY_INDEX,
-        show=None if module is None else lambda row: module.task_input(row, categories or ()),
+        label_kind=None if module is None else module.LABEL_KIND,
+        # The object alone: whether the row's label is one is looked at by itself.
+        show=None
+        if module is None
+        else lambda row: module.task_input(
+            {key: row[key] for key in (SOURCE, SOURCE_REF) if key in row}, categories or ()
+        ),
     )
 
 

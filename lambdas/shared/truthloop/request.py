@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast, get_type_hints
 
-from truthloop import prices
+from truthloop import palette, prices
 from truthloop.errors import InvalidRequest, Problem
 from truthloop.layout import CAMPAIGN_NAME
 from truthloop.manifest import METADATA_SUFFIX, RESERVED_KEYS
@@ -27,7 +27,6 @@ _HELD_OUT_MAXIMUM = 0.9
 # A label that is an S3 URI has to stand under a name that says so, and no other one may:
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateLabelingJob.html
 _REFERENCE_SUFFIX = "-ref"
-_LABELED_BY_REFERENCE = ("groundtruth/semantic-segmentation",)
 
 # Amazon Mechanical Turk: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_HumanTaskConfig.html
 _PUBLIC_CROWD = ":workteam/public-crowd/"
@@ -254,10 +253,10 @@ def _registered_task_types() -> tuple[str, ...]:
     return tuple(task_types.names())
 
 
-def _metadata_type(task_type: str) -> str:
-    from truthloop import task_types
+def _is_labeled_by_reference(task_type: str) -> bool:
+    from truthloop import labels, task_types
 
-    return task_types.get(task_type).METADATA_TYPE
+    return labels.is_by_reference(task_types.get(task_type).LABEL_KIND)
 
 
 _REQUIRED: Any = dataclasses.MISSING
@@ -314,6 +313,9 @@ class Labeling:
         "What workers see before they start.",
         "Look at the item and choose the label that fits it.",
     )
+    instructions: str = _key(
+        Text(4_000, minimum=0), "What workers read beside the template's own instructions.", ""
+    )
     task_keywords: tuple[str, ...] = _key(Texts(_KEYWORD, 1, 5), "Search words for workers.", ("labeling",))
     task_time_limit_seconds: int = _key(Integer(30, 28_800), "Time that a worker has for one task.", 600)
     task_availability_seconds: int = _key(
@@ -346,7 +348,7 @@ class Selection:
 class SplitFractions:
     """What is held out from the beginning."""
 
-    test_fraction: float = _key(Number(0, 0.5, above=True), "Part of the rows that measures accuracy.", 0.2)
+    test_fraction: float = _key(Number(0, 0.5, above=True), "Part of the rows that measures quality.", 0.2)
     validation_fraction: float = _key(Number(0, 0.5), "Part of the rows that tunes the model.", 0.1)
     stratify_by: str | None = _key(
         Text(1_000), "Key of the rows that splits the unlabelled ones in proportion.", None
@@ -357,10 +359,10 @@ class SplitFractions:
 class Model:
     """What is trained."""
 
-    adapter: str = _key(
+    adapter: str | None = _key(
         Text(63, pattern=re.compile(r"[a-z0-9](-?[a-z0-9])*"), form="of a-z, 0-9 and inner hyphens"),
-        "The model adapter of the Batch program.",
-        "image-classifier",
+        "The model adapter of the Batch program; null for the task type's own.",
+        None,
     )
     hyperparameters: Mapping[str, Any] = _key(Settings(), "Passed to the adapter.", {})
 
@@ -379,8 +381,11 @@ class Stop:
 
     max_rounds: int = _key(Integer(1, 1_000), "Rounds, the seed round included.", 10)
     budget_usd: float | None = _key(Number(0, 1e9, above=True), "Money that may be spent in all.", None)
-    target_accuracy: float | None = _key(
-        Number(0, 1, above=True), "Test accuracy that the lower end of its 95 % interval reaches.", None
+    target_quality: float | None = _key(
+        Number(0, 1, above=True),
+        "Quality on the test split (accuracy, macro-F1, mAP@0.5 or mean IoU) that the lower end of its 95 % "
+        "interval reaches.",
+        None,
     )
     plateau_rounds: int | None = _key(Integer(1, 100), "Rounds without a significant gain.", None)
     deadline: datetime | None = _key(Moment(), "Time after which no further round starts.", None)
@@ -529,7 +534,7 @@ def _relations(document: Mapping[str, Any]) -> Iterator[Problem]:
             "Choose another name, such as label.",
         )
     elif attribute is not None and task_type is not None:
-        by_reference = _metadata_type(task_type) in _LABELED_BY_REFERENCE
+        by_reference = _is_labeled_by_reference(task_type)
         if by_reference != attribute.endswith(_REFERENCE_SUFFIX):
             ending = "ending" if by_reference else "not ending"
             yield Problem(
@@ -538,6 +543,19 @@ def _relations(document: Mapping[str, Any]) -> Iterator[Problem]:
                 f"a name {ending} in {_REFERENCE_SUFFIX} for the task type {task_type}",
                 "Rename it; Ground Truth refuses the job otherwise.",
             )
+    categories = value_of(document, "label_categories")
+    if (
+        task_type is not None
+        and categories is not None
+        and _is_labeled_by_reference(task_type)
+        and len(categories) > palette.CATEGORIES_MAXIMUM
+    ):
+        yield Problem(
+            "label_categories",
+            f"a list of {len(categories)} labels",
+            f"at most {palette.CATEGORIES_MAXIMUM} for the task type {task_type}, whose labels are colours",
+            "Remove some, or join them.",
+        )
     test, validation = (
         value_of(document, "splits", "test_fraction"),
         value_of(document, "splits", "validation_fraction"),

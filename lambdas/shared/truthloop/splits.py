@@ -65,12 +65,20 @@ class Candidate:
 
 
 def candidate(identifier: str, row: Row, attribute: str, stratify_by: str | None) -> Candidate:
-    """The stratum of a row: its label when it has one, else its value of `stratify_by`, else one for all."""
-    if is_labeled(row, attribute):
+    """The stratum of a row: its label when it has one, else its value of `stratify_by`, else one for all.
+
+    Boxes and masks are no strata: hardly any two are the same.
+    """
+    if is_labeled(row, attribute) and _repeats(row[attribute]):
         return Candidate(identifier, encode_row({"label": row[attribute]}), "label")
     if stratify_by is not None and stratify_by in row:
         return Candidate(identifier, encode_row({"key": row[stratify_by]}), stratify_by)
     return Candidate(identifier, "", None)
+
+
+def _repeats(label: Any) -> bool:
+    """Whether other rows may well have the same label: a class's index, also as a text, or a list of them."""
+    return isinstance(label, int | list) or (isinstance(label, str) and label.isdigit())
 
 
 def random_order(seed: int, identifier: str) -> str:

@@ -8,14 +8,35 @@ from datetime import datetime
 
 from truthloop.request import Stop
 
+_METRIC_NAMES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro-F1",
+    "map_50": "mAP@0.5",
+    "mean_iou": "mean IoU",
+}
+
 
 @dataclass(frozen=True)
 class Quality:
-    """Accuracy on the frozen test split with its 95 % Wilson interval, all as fractions of 1."""
+    """Quality on the frozen test split with its 95 % interval, all as fractions of 1.
 
-    accuracy: float
+    Attributes
+    ----------
+    value, lower, upper
+        The quality and the ends of its interval.
+    metric
+        What it is: "accuracy", "macro_f1", "map_50" or "mean_iou"; see evaluation.json.
+    """
+
+    value: float
     lower: float
     upper: float
+    metric: str = "accuracy"
+
+    @property
+    def name(self) -> str:
+        """The metric as a reader knows it."""
+        return _METRIC_NAMES.get(self.metric, self.metric)
 
 
 @dataclass(frozen=True)
@@ -57,14 +78,14 @@ class Verdict:
 Rule = Callable[[Stop, Progress], str | None]
 
 
-def target_accuracy(stop: Stop, progress: Progress) -> str | None:
-    """Holds when the lower end of the accuracy's interval reaches the target: luck alone does not end it."""
+def target_quality(stop: Stop, progress: Progress) -> str | None:
+    """Holds when the lower end of the quality's interval reaches the target: luck alone does not end it."""
     reached = progress.quality[-1]
-    if stop.target_accuracy is None or reached.lower < stop.target_accuracy:
+    if stop.target_quality is None or reached.lower < stop.target_quality:
         return None
     return (
-        f"The accuracy is {reached.accuracy:.4f}; the lower end of its 95 % interval, {reached.lower:.4f}, "
-        f"reaches the target of {stop.target_accuracy:.4f}."
+        f"The {reached.name} is {reached.value:.4f}; the lower end of its 95 % interval, "
+        f"{reached.lower:.4f}, reaches the target of {stop.target_quality:.4f}."
     )
 
 
@@ -92,19 +113,19 @@ def budget_usd(stop: Stop, progress: Progress) -> str | None:
 def plateau_rounds(stop: Stop, progress: Progress) -> str | None:
     """Holds when no round of the last `plateau_rounds` was significantly better than all before them.
 
-    A gain is significant when the lower end of the later accuracy's 95 % interval is above the best earlier
-    accuracy. Both are measured on the same rows, so this asks for rather more than a gain at 95 %.
+    A gain is significant when the lower end of the later quality's 95 % interval is above the best earlier
+    quality. Both are measured on the same rows, so this asks for rather more than a gain at 95 %.
     """
     if stop.plateau_rounds is None:
         return None
-    before = [quality.accuracy for quality in progress.quality[: -stop.plateau_rounds]]
+    before = [quality.value for quality in progress.quality[: -stop.plateau_rounds]]
     recent = progress.quality[-stop.plateau_rounds :]
     if not before or any(quality.lower > max(before) for quality in recent):
         return None
-    best = max(quality.accuracy for quality in recent)
+    best = max(quality.value for quality in recent)
     return (
-        f"The last {stop.plateau_rounds} rounds reached {best:.4f}, no significant gain over the "
-        f"{max(before):.4f} before them."
+        f"The last {stop.plateau_rounds} rounds reached a {recent[-1].name} of {best:.4f}, "
+        f"no significant gain over the {max(before):.4f} before them."
     )
 
 
@@ -116,7 +137,7 @@ def deadline(stop: Stop, progress: Progress) -> str | None:
 
 
 # The first that holds is the one that is named: reaching the aim comes before running out of anything.
-RULES: tuple[Rule, ...] = (target_accuracy, nothing_left, max_rounds, budget_usd, plateau_rounds, deadline)
+RULES: tuple[Rule, ...] = (target_quality, nothing_left, max_rounds, budget_usd, plateau_rounds, deadline)
 
 
 def first_to_hold(stop: Stop, progress: Progress) -> Verdict | None:

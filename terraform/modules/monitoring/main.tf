@@ -80,7 +80,7 @@ locals {
         period = 300
         yAxis  = { left = { max = 100 } }
         metrics = [
-          [var.metrics_namespace, "TestAccuracy", "campaign", local.campaign, "service", "decide", { label = "accuracy" }],
+          [var.metrics_namespace, "TestQuality", "campaign", local.campaign, "service", "decide", { label = "quality" }],
         ]
       }
     },
@@ -134,7 +134,7 @@ locals {
         query = join(" | ", [
           "SOURCE '/aws/lambda/${var.function_names["decide"]}'",
           "filter message = 'the round is decided' and campaign = '${local.campaign}'",
-          "fields round, labels.people, labels.cumulative_people, cost_usd.total, cost_usd.cumulative, quality.accuracy, stop, reason",
+          "fields round, labels.people, labels.cumulative_people, cost_usd.total, cost_usd.cumulative, quality.value, stop, reason",
           "sort round asc",
           "dedup round",
         ])

@@ -232,8 +232,12 @@ def labeling_jobs_write_where_they_may(repository: Repository) -> Iterator[str]:
         if "s3:GetObject" in statement["actions"]
         for resource in statement["resources"]
     }
-    if answers != {f"${{local.arns.data_bucket}}/campaigns/*/{output}/*"}:
-        yield f"post_annotation reads {sorted(answers)}, not the answers below {output}"
+    folders = _folders(repository.text(_LAYOUT))
+    wanted = {
+        f"${{local.arns.data_bucket}}/campaigns/*/{each}/*" for each in (output, folders.get("workers"))
+    }
+    if answers != wanted:
+        yield f"post_annotation reads {sorted(answers)}, not the answers and skills in {sorted(wanted)}"
 
 
 @check
@@ -372,18 +376,23 @@ def a_function_is_told_of_the_stores_that_it_may_use(repository: Repository) -> 
 
 @check
 def every_template_shows_what_its_task_type_gives(repository: Repository) -> Iterator[str]:
+    source = f"{_SHARED}/tasks.py"
+    given = some(_literals(ast.parse(repository.text(source)), "task"), f"fields that {source} gives a task")
+    shown_somewhere: set[str] = set()
     for path, text in repository.matching("ui_templates/*/template.liquid.html").items():
         name = PurePosixPath(path).parent.name
-        source = f"{_SHARED}/task_types/{name.replace('-', '_')}.py"
-        if source not in repository.files:
-            yield f"{path} is for the task type {name}, but there is no {source}"
-            continue
-        tree = ast.parse(repository.text(source))
-        given, shown = _literals(tree, "task_input"), set(re.findall(r"task\.input\.(\w+)", text))
+        module = f"{_SHARED}/task_types/{name.replace('-', '_')}.py"
+        if module not in repository.files:
+            yield f"{path} is for the task type {name}, but there is no {module}"
+        shown = set(re.findall(r"task\.input\.(\w+)", text))
+        shown_somewhere |= shown
         for field in sorted(shown - given):
             yield f"{path} shows task.input.{field}, which {source} does not give"
-        for field in sorted(given - shown):
+        # Which widgets can begin with a suggestion is AWS's matter; all else is for every worker to see.
+        for field in sorted(given - shown - {"suggestion"}):
             yield f"{source} gives {field}, which {path} does not show"
+    for field in sorted(given - shown_somewhere):
+        yield f"{source} gives {field}, which no template shows"
 
 
 @check

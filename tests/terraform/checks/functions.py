@@ -67,12 +67,18 @@ def packages_lie_where_the_build_puts_them(repository: Repository) -> Iterator[s
     given = repository.root.named("module").get("function", {}).get("package_path", "")
     for built, folder in (
         ('dist / "lambdas" / f"{name}.zip"', "${path.module}/../dist/lambdas"),
-        ('dist / "layers" / "powertools.zip"', "${path.module}/../dist/layers/powertools.zip"),
+        ('dist / "layers" / f"{layer.name}.zip"', "${path.module}/../dist/layers"),
     ):
         if built not in build or f'"{folder}"' not in root:
             yield f"scripts/build_lambdas.py must build {built}, and the root take it from {folder}"
     if not given.endswith("/${each.key}.zip"):
         yield f"the functions' packages are {given}, not <folder>.zip"
+    declared = set(some(repository.root.locals().get("layers", {}), "layers in the root's locals"))
+    for name in sorted(declared ^ set(re.findall(r'^    Layer\(\s*"(\w+)"', build, re.MULTILINE))):
+        yield f"the layer {name} is not both built and deployed"
+    for folder, function in repository.functions().items():
+        for name in sorted(set(function["layers"]) - declared):
+            yield f"the function {folder} has the layer {name}, which is not deployed"
 
 
 @check

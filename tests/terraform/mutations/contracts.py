@@ -78,8 +78,8 @@ MUTATIONS = [
     (
         "labeling_jobs_write_where_they_may",
         POLICIES,
-        'actions = ["s3:GetObject"]\n    resources = ["${local.arns.data_bucket}/campaigns/*/labeling/*"]',
-        'actions = ["s3:GetObject"]\n    resources = ["${local.arns.data_bucket}/campaigns/*"]',
+        'resources = ["${local.arns.data_bucket}/campaigns/*/labeling/*", ',
+        'resources = ["${local.arns.data_bucket}/campaigns/*", ',
         "post_annotation reads",
     ),
     (
@@ -168,10 +168,17 @@ MUTATIONS = [
     ),
     (
         "every_template_shows_what_its_task_type_gives",
-        "lambdas/shared/truthloop/task_types/image_classification.py",
+        "lambdas/shared/truthloop/tasks.py",
         '"labels": list(',
         '"classes": list(',
         "gives classes, which",
+    ),
+    (
+        "every_template_shows_what_its_task_type_gives",
+        "lambdas/shared/truthloop/tasks.py",
+        '"suggestion": suggestion',
+        '"beginning": suggestion',
+        "gives beginning, which no template shows",
     ),
     (
         "every_template_shows_what_its_task_type_gives",

@@ -85,9 +85,23 @@ MUTATIONS = [
     (
         "packages_lie_where_the_build_puts_them",
         "terraform/locals.tf",
-        "../dist/layers/powertools.zip",
-        "../dist/layers/layer.zip",
+        "../dist/layers",
+        "../dist/layer",
         "take it from ${path.module}/../dist/layers",
+    ),
+    (
+        "packages_lie_where_the_build_puts_them",
+        "scripts/build_lambdas.py",
+        '"imaging",',
+        '"images",',
+        "the layer imaging is not both built and deployed",
+    ),
+    (
+        "packages_lie_where_the_build_puts_them",
+        "terraform/functions.tf",
+        '["powertools", "imaging"]',
+        '["powertools", "images"]',
+        "post_annotation has the layer images",
     ),
     (
         "packages_lie_where_the_build_puts_them",

@@ -1,11 +1,11 @@
-"""A small campaign on scikit-learn's digits in a simulated S3, for the steps of the Batch program."""
+"""Small campaigns of every label kind in a simulated S3, for the steps of the Batch program."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from truthloop import aws
 from truthloop.campaign import Campaign, InputManifest
+from truthloop.consolidation.masks import palette_png
 from truthloop.layout import CampaignLayout
 from truthloop.manifest import encode_row, merge_into, read_master, row_id, with_provenance
 from truthloop.prices import Prices
@@ -29,6 +30,7 @@ from truthloop.request import parse_request
 from truthloop.s3 import S3Gateway
 from truthloop.splits import candidate, draw
 from truthloop_batch.__main__ import main
+from unit.batch.made_data import SHAPES, TOPICS, Scene, scene, text
 
 BUCKET = "truthloop-test-data"
 
@@ -62,6 +64,72 @@ def digits() -> tuple[list[bytes], list[int]]:
     return digit_images()
 
 
+def digit_row(s3: S3Gateway, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A row's content and its label, with the object that it names in S3; so are the further ones."""
+    files, digits = digit_images()
+    uri = f"s3://{BUCKET}/images/{number:04d}.png"
+    s3.write_bytes(uri, files[number], "image/png")
+    return {"source-ref": uri}, {"label": digits[number]}
+
+
+def text_row(s3: S3Gateway, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    topic = number * 7 % 3
+    content = text(number, topic, japanese=number % 2 == 1)
+    return {"source": f"{content} ({number})"}, {"label": topic}
+
+
+def scene_row(
+    label_of: Callable[[S3Gateway, int, Scene], dict[str, Any]], s3: S3Gateway, number: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    made = scene(number)
+    uri = f"s3://{BUCKET}/scenes/{number:04d}.png"
+    s3.write_bytes(uri, made.png, "image/png")
+    return {"source-ref": uri}, label_of(s3, number, made)
+
+
+def tags_of(s3: S3Gateway, number: int, made: Scene) -> dict[str, Any]:
+    return {"label": sorted({box[0] for box in made.boxes})}
+
+
+def boxes_of(s3: S3Gateway, number: int, made: Scene) -> dict[str, Any]:
+    sides = ("class_id", "left", "top", "width", "height")
+    return {
+        "label": {
+            "image_size": [{"width": 96, "height": 96, "depth": 3}],
+            "annotations": [dict(zip(sides, box, strict=True)) for box in made.boxes],
+        },
+        "label-metadata": {"objects": [{"confidence": 0.9}] * len(made.boxes)},
+    }
+
+
+def mask_of(s3: S3Gateway, number: int, made: Scene) -> dict[str, Any]:
+    uri = f"s3://{BUCKET}/truth/{number:04d}.png"
+    s3.write_bytes(uri, palette_png(made.mask), "image/png")
+    return {"mask-ref": uri}
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the rows of a task type are made of."""
+
+    row: Callable[[S3Gateway, int], tuple[dict[str, Any], dict[str, Any]]]
+    categories: tuple[str, ...]
+    attribute: str = "label"
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+# A fifth of the default's time.
+QUICK = {"image_size": 64, "pixels": 5_000, "epochs": 10}
+
+MATERIALS = {
+    "image-classification": Material(digit_row, tuple(str(digit) for digit in range(10))),
+    "text-classification": Material(text_row, TOPICS),
+    "image-multi-label": Material(partial(scene_row, tags_of), SHAPES),
+    "bounding-box": Material(partial(scene_row, boxes_of), SHAPES, hyperparameters=QUICK),
+    "semantic-segmentation": Material(partial(scene_row, mask_of), SHAPES, "mask-ref", QUICK),
+}
+
+
 @dataclass
 class World:
     """One campaign, whose labels people give without a labelling job."""
@@ -69,7 +137,7 @@ class World:
     s3: S3Gateway
     layout: CampaignLayout
     monkeypatch: pytest.MonkeyPatch
-    truth: dict[str, int]
+    truth: Mapping[str, Mapping[str, Any]]
     settings: dict[str, Any]
 
     def run(self, subcommand: str, round_number: int, index: int | None = None) -> int:
@@ -104,10 +172,14 @@ class World:
                 updates[row_id(row)] = {"truthloop": {"failures": failures}}
             else:
                 updates[row_id(row)] = {
-                    "label": self.truth[row["source-ref"]],
+                    **self.truth[row_id(row)],
                     "truthloop": {**story, "labeled_by": "people", "annotators": 3},
                 }
         merge_into(self.s3, self.layout.master_manifest(), updates)
+
+    @property
+    def attribute(self) -> str:
+        return self.settings["label_attribute"]
 
     def update(self, identifier: str, **changes: Any) -> None:
         merge_into(self.s3, self.layout.master_manifest(), {identifier: changes})
@@ -214,36 +286,39 @@ def _make_world(
     monkeypatch: pytest.MonkeyPatch,
     name: str = "digits",
     images: int = 120,
+    task_type: str = "image-classification",
     labeled: Callable[[int], bool] = lambda number: False,
     reverse: bool = False,
     **settings: Any,
 ) -> World:
     s3 = S3Gateway()
     layout = CampaignLayout(BUCKET, name)
-    files, digits = digit_images()
+    material = MATERIALS[task_type]
     truth, rows = {}, []
     for number in range(images):
-        uri = f"s3://{BUCKET}/images/{number:04d}.png"
-        s3.write_bytes(uri, files[number], "image/png")
-        truth[uri] = digits[number]
-        row = {"source-ref": uri, "id": f"user-{number}", "note": {"kept": True}}
-        rows.append(with_provenance({**row, "label": digits[number]} if labeled(number) else row, "label"))
+        content, label = material.row(s3, number)
+        row = {**content, "id": f"user-{number}", "note": {"kept": True}}
+        row = with_provenance({**row, **label} if labeled(number) else row, material.attribute)
+        truth[row_id(row)] = label
+        rows.append(row)
     if reverse:
         rows.reverse()
     document = {
         "campaign": name,
-        "task_type": "image-classification",
+        "task_type": task_type,
+        "label_attribute": material.attribute,
         "manifest_uri": f"s3://{BUCKET}/input.manifest",
-        "label_categories": [str(digit) for digit in range(10)],
+        "label_categories": list(material.categories),
         "selection": {"strategy": "margin", "seed_size": 20, "round_size": 10, "random_control": True},
         "splits": {"test_fraction": 0.2, "validation_fraction": 0.1, "stratify_by": None},
         "scoring": {"shards": 2},
+        "model": {"adapter": None, "hyperparameters": dict(material.hyperparameters)},
         "seed": 1,
         **settings,
     }
     request = parse_request(document)
     splits = draw(
-        [candidate(row_id(row), row, "label", None) for row in rows],
+        [candidate(row_id(row), row, material.attribute, None) for row in rows],
         request.splits.test_fraction,
         request.splits.validation_fraction,
         request.seed,

@@ -14,24 +14,30 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILE = (ROOT / "batch_image" / "Dockerfile").read_text(encoding="utf-8")
-PINS = {
-    canonicalize_name(requirement.name): requirement
-    for line in (ROOT / "batch_image" / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    if not line.startswith("#")
-    for requirement in [Requirement(line)]
-}
 
 
-def project_requirements() -> list[Requirement]:
+def pins(file: str) -> dict[str, Requirement]:
+    return {
+        canonicalize_name(requirement.name): requirement
+        for line in (ROOT / "batch_image" / file).read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+        for requirement in [Requirement(line)]
+    }
+
+
+PINS, ONNX_PINS = pins("requirements.txt"), pins("requirements-onnx.txt")
+
+
+def project_requirements(extra: str = "batch") -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    texts = project["dependencies"] + project["optional-dependencies"]["batch"]
-    assert len(texts) >= 5
+    texts = project["dependencies"] + project["optional-dependencies"][extra]
+    assert len(texts) >= 2
     return [Requirement(text) for text in texts]
 
 
-def closure() -> set[str]:
-    """All distributions that the project's batch requirements lead to, as they are installed here."""
-    waiting, found = [requirement.name for requirement in project_requirements()], set()
+def closure(*extras: str) -> set[str]:
+    """All distributions that these extras of the project lead to, as they are installed here."""
+    waiting, found = [each.name for extra in extras for each in project_requirements(extra)], set()
     while waiting:
         name = canonicalize_name(waiting.pop())
         if name not in found:
@@ -49,18 +55,24 @@ def instructions(word: str) -> list[str]:
 
 
 def test_every_library_has_one_exact_version() -> None:
-    for name, pin in PINS.items():
+    for name, pin in (PINS | ONNX_PINS).items():
         assert re.fullmatch(r"==\d[\w.]*", str(pin.specifier)), name
 
 
 def test_the_versions_are_those_that_the_project_allows() -> None:
-    for requirement in project_requirements():
-        version = str(PINS[canonicalize_name(requirement.name)].specifier).removeprefix("==")
+    pinned = PINS | ONNX_PINS
+    for requirement in project_requirements() + project_requirements("onnx"):
+        version = str(pinned[canonicalize_name(requirement.name)].specifier).removeprefix("==")
         assert requirement.specifier.contains(version), requirement
 
 
 def test_no_library_is_missing_or_left_over() -> None:
-    assert set(PINS) == closure()
+    assert set(PINS) == closure("batch")
+
+
+def test_the_optional_libraries_are_those_that_onnx_adds() -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: install the extra onnx")
+    assert set(ONNX_PINS) == closure("batch", "onnx") - set(PINS)
 
 
 def test_the_base_is_one_exact_python_of_the_series_that_the_functions_run_on() -> None:

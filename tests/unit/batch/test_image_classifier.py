@@ -110,11 +110,10 @@ def test_digits_are_learnt(digits: Digits) -> None:
     truth = np.array(labels[:900])
     artifacts = ADAPTER.fit(inputs[:600], truth[:600], 10, seed=1)
     predictions = ADAPTER.predict(artifacts, inputs[600:])
-    assert (predictions.probabilities.argmax(axis=1) == truth[600:]).mean() > 0.9
-    of_truth = predictions.probabilities[np.arange(300), truth[600:]]
+    assert (predictions.argmax(axis=1) == truth[600:]).mean() > 0.9
+    of_truth = predictions[np.arange(300), truth[600:]]
     assert -np.log(of_truth).mean() < 0.4
-    np.testing.assert_allclose(predictions.probabilities.sum(axis=1), 1)
-    assert predictions.embeddings.shape == (300, 256)
+    np.testing.assert_allclose(predictions.sum(axis=1), 1)
 
 
 def test_more_labels_than_landmarks_still_learn(digits: Digits) -> None:
@@ -123,7 +122,7 @@ def test_more_labels_than_landmarks_still_learn(digits: Digits) -> None:
     inputs, truth = np.stack([adapter.read(file) for file in files[:900]]), np.array(labels[:900])
     artifacts = adapter.fit(inputs[:600], truth[:600], 10, seed=1)
     assert artifacts["landmarks"].shape == (100, 256)
-    predicted = adapter.predict(artifacts, inputs[600:]).probabilities.argmax(axis=1)
+    predicted = adapter.predict(artifacts, inputs[600:]).argmax(axis=1)
     assert (predicted == truth[600:]).mean() > 0.85
 
 
@@ -140,19 +139,19 @@ def test_classes_without_a_label_keep_a_small_probability(digits: Digits, seen: 
     inputs = np.stack([ADAPTER.read(digits[0][number]) for number in chosen])
     truth = np.array([digits[1][number] for number in chosen])
     others = np.stack([ADAPTER.read(file) for file in digits[0][:50]])
-    probabilities = ADAPTER.predict(ADAPTER.fit(inputs, truth, 10, seed=1), others).probabilities
+    probabilities = ADAPTER.predict(ADAPTER.fit(inputs, truth, 10, seed=1), others)
     assert probabilities.shape == (50, 10)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     unseen = [digit for digit in range(10) if digit not in seen]
     np.testing.assert_allclose(probabilities[:, unseen], 1 / (len(truth) + 10))
-    on_training = ADAPTER.predict(ADAPTER.fit(inputs, truth, 10, seed=1), inputs).probabilities
+    on_training = ADAPTER.predict(ADAPTER.fit(inputs, truth, 10, seed=1), inputs)
     assert (on_training.argmax(axis=1) == truth).mean() > 0.95
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_equal_images_or_a_single_one_are_enough_to_fit(count: int) -> None:
     inputs = np.zeros((count, 256), np.uint8)
-    probabilities = ADAPTER.predict(ADAPTER.fit(inputs, np.arange(count), 3, seed=1), inputs).probabilities
+    probabilities = ADAPTER.predict(ADAPTER.fit(inputs, np.arange(count), 3, seed=1), inputs)
     assert np.isfinite(probabilities).all()
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
 
@@ -173,9 +172,9 @@ def test_a_wrong_hyperparameter_is_named_with_what_is_allowed(
     hyperparameters: dict[str, object], told: str
 ) -> None:
     with pytest.raises(InvalidHyperparameters, match=told):
-        create_adapter("image-classifier", hyperparameters)
+        create_adapter("image-classifier", hyperparameters, "class")
 
 
 def test_an_unknown_adapter_is_named_with_those_that_exist() -> None:
-    with pytest.raises(InvalidHyperparameters, match="'resnet'; allowed: image-classifier"):
-        create_adapter("resnet", {})
+    with pytest.raises(InvalidHyperparameters, match="'resnet'; allowed: box-detector, image-classifier"):
+        create_adapter("resnet", {}, "class")

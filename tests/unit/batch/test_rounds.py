@@ -6,15 +6,19 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 
 from truthloop import aws
 from truthloop.manifest import row_id
+from truthloop_batch.adapters import create_adapter
 from truthloop_batch.context import Context
 from truthloop_batch.inputs import InputReader
-from truthloop_batch.model import load_model, predict_batches
+from truthloop_batch.model import InvalidModel, load_model, pack_model, predict_batches, unpack_model
+
+OTHER_TASK_TYPES = ("text-classification", "image-multi-label", "bounding-box", "semantic-segmentation")
 
 
 def milestones(text: str) -> list[dict]:
@@ -32,7 +36,7 @@ def test_three_rounds_learn_and_every_step_says_what_it_did(
 ) -> None:
     world = request.getfixturevalue(fixture)()
     world.play(0, 1, 2)
-    accuracy = [world.evaluation(number)["arms"]["strategy"]["accuracy"] for number in range(3)]
+    accuracy = [world.evaluation(number)["arms"]["strategy"]["quality"] for number in range(3)]
     assert accuracy[-1] > accuracy[0]
     assert accuracy[-1] > 0.6
     told = milestones(capsys.readouterr().out)
@@ -72,24 +76,125 @@ def test_without_a_control_there_is_one_model_and_one_arm(make_world: Callable) 
     assert list(world.evaluation(1)["arms"]) == ["model"]
 
 
-def test_the_evaluation_has_the_contracts_form(make_world: Callable) -> None:
-    world = make_world()
+@pytest.mark.parametrize(
+    ("task_type", "kind", "metric"),
+    [
+        ("image-classification", "class", "accuracy"),
+        ("text-classification", "class", "accuracy"),
+        ("image-multi-label", "classes", "macro_f1"),
+        ("bounding-box", "boxes", "map_50"),
+        ("semantic-segmentation", "mask", "mean_iou"),
+    ],
+)
+def test_the_evaluation_has_the_contracts_form(
+    make_world: Callable, task_type: str, kind: str, metric: str
+) -> None:
+    world = make_world(task_type=task_type)
     world.play(0)
     told = world.evaluation(0)
-    assert list(told) == ["round", "model_uri", "test", "arms", "validation"]
+    assert list(told) == ["round", "model_uri", "kind", "metric", "test", "arms", "validation"]
     assert told["model_uri"] == world.layout.model(0)
+    assert (told["kind"], told["metric"]) == (kind, metric)
     assert told["test"] == {"rows": 24}
     assert list(told["arms"]) == ["model", "strategy", "control"]
+    categories = world.settings["label_categories"]
     for arm in told["arms"].values():
-        assert list(arm) == ["labels", "accuracy", "interval", "macro_f1", "confusion", "per_class"]
+        assert list(arm) == ["labels", "quality", "interval", "macro_f1", "confusion", "per_class"]
         assert arm["labels"] == 20
-        assert sum(map(sum, arm["confusion"])) == 24
-        assert arm["interval"][0] <= arm["accuracy"] <= arm["interval"][1]
-        assert [list(entry) for entry in arm["per_class"]] == [["label", "precision", "recall", "rows"]] * 10
+        assert 0 <= arm["interval"][0] <= arm["quality"] <= arm["interval"][1] <= 1
+        assert [entry["label"] for entry in arm["per_class"]] == categories
+        keys = ["label", "score", "precision", "recall", "rows"]
+        assert [list(entry) for entry in arm["per_class"]] == [keys] * len(categories)
+        assert 0 < max(entry["rows"] for entry in arm["per_class"]) <= 24
+        assert (arm["macro_f1"] is None) == (kind not in ("class", "classes"))
+        if kind == "class":
+            assert sum(map(sum, arm["confusion"])) == 24
+        else:
+            assert arm["confusion"] is None
     # Both arms have the seed set alone after round 0.
     assert told["arms"]["strategy"] == told["arms"]["control"] == told["arms"]["model"]
-    assert set(told["validation"]) == {"rows", "accuracy", "log_loss"}
+    assert list(told["validation"]) == ["rows", "quality", "log_loss"]
     assert told["validation"]["rows"] == 12
+    assert 0 <= told["validation"]["quality"] <= 1
+    assert (told["validation"]["log_loss"] is None) == (kind in ("boxes", "mask"))
+
+
+def test_no_validation_rows_give_nulls(make_world: Callable) -> None:
+    world = make_world(splits={"test_fraction": 0.2, "validation_fraction": 0, "stratify_by": None})
+    world.play(0)
+    assert world.evaluation(0)["validation"] == {"rows": 0, "quality": None, "log_loss": None}
+
+
+@pytest.mark.parametrize("task_type", OTHER_TASK_TYPES)
+def test_every_task_type_goes_through_its_rounds_and_learns(make_world: Callable, task_type: str) -> None:
+    world = make_world(
+        task_type=task_type,
+        images=140,
+        selection={"strategy": "margin", "seed_size": 6, "round_size": 30, "random_control": True},
+    )
+    world.play(0, 1, 2)
+    for arm in ("model", "strategy", "control"):
+        quality = [world.evaluation(number)["arms"][arm]["quality"] for number in range(3)]
+        assert quality[-1] > quality[0] + 0.05
+        assert quality[-1] > 0.4
+    for number in (1, 2):
+        assert world.selection(number)["to_label"] > 0
+        stories = [row["truthloop"] for row in world.selected(number)]
+        assert {story["reason"] for story in stories} == {"margin", "random-control"}
+        assert all(0 <= story["score"] <= 1 for story in stories if story["reason"] == "margin")
+
+
+@pytest.mark.parametrize("task_type", OTHER_TASK_TYPES)
+def test_the_scores_of_every_task_type_are_the_same_for_any_shards_and_repetition(
+    make_world: Callable, task_type: str
+) -> None:
+    worlds = [
+        make_world(f"shards-{shards}", images=60, task_type=task_type, scoring={"shards": shards})
+        for shards in (2, 5)
+    ]
+    found = []
+    for world in worlds:
+        world.play(0)
+        world.score(1)
+        tables = [
+            pq.read_table(io.BytesIO(world.s3.read_bytes(world.layout.scores(1, shard)))).to_pylist()
+            for shard in range(world.settings["scoring"]["shards"])
+        ]
+        found.append(sorted((row for table in tables for row in table), key=lambda row: row["id"]))
+    assert len(found[0]) == 22
+    assert found[0] == found[1]
+    for row in found[0]:
+        assert row["predicted"] == -1 or task_type == "text-classification"
+        assert 0 <= row["margin"] <= 1
+        assert 0 <= row["confidence"] <= 1
+        assert row["entropy"] >= 0
+    assert len({row["margin"] for row in found[0]}) > 10
+    uri = worlds[0].layout.scores(1, 0)
+    first = worlds[0].s3.read_bytes(uri)
+    worlds[0].delete(uri)
+    assert worlds[0].run("score", 1, 0) == 0
+    assert worlds[0].s3.read_bytes(uri) == first
+
+
+@pytest.mark.parametrize("task_type", OTHER_TASK_TYPES)
+def test_a_lost_output_of_every_task_type_is_written_with_the_same_bytes(
+    make_world: Callable, task_type: str
+) -> None:
+    world = make_world(images=60, task_type=task_type)
+    world.play(0, 1)
+    before = world.digests()
+    lost = [uri for uri in before if "/rounds/1/" in uri and not uri.endswith((".parquet", "merge.json"))]
+    assert len(lost) >= 6
+    for uri in lost:
+        world.delete(uri)
+    for step in ("select", "train", "evaluate"):
+        assert world.run(step, 1) == 0
+    after = world.digests()
+    # The labels are there by now, so none of the rows has to be shown again.
+    labeled = ("selection.manifest", "selection.json", "/suggestions/")
+    assert {uri: after[uri] for uri in lost if not any(part in uri for part in labeled)} == {
+        uri: before[uri] for uri in lost if not any(part in uri for part in labeled)
+    }
 
 
 def test_a_held_out_row_without_a_label_is_left_out_of_the_measurement(make_world: Callable) -> None:
@@ -279,12 +384,8 @@ def test_texts_are_read_from_the_row_itself_and_objects_in_their_version(make_wo
     version = aws.s3().put_object(Bucket=bucket, Key="versioned.txt", Body=b"first")["VersionId"]
     aws.s3().put_object(Bucket=bucket, Key="versioned.txt", Body=b"second")
 
-    class Contents:
-        def read(self, content: bytes) -> bytes:
-            return content
-
     reader = InputReader.__new__(InputReader)
-    reader._s3, reader._adapter = world.s3, Contents()
+    reader._s3, reader._read = world.s3, lambda content: content
     story = {"truthloop": {"id": "0" * 32}}
     assert reader._read_row({"source": "Grüße", **story}) == "Grüße".encode()
     assert reader._read_row({"source-ref": uri, **story}) == b"second"
@@ -336,6 +437,17 @@ def test_a_model_of_other_categories_is_refused(
     world.s3.write_json(world.layout.campaign_document(), document)
     assert world.run("score", 1, 0) == 2
     assert "It belongs to another campaign" in milestones(capsys.readouterr().out)[-1]["message"]
+
+
+def test_a_model_of_another_label_kind_is_refused(make_world: Callable) -> None:
+    world = make_world(task_type="image-multi-label", images=60)
+    world.play(0)
+    uri = world.layout.model(0)
+    model = unpack_model(world.s3.read_bytes(uri), uri)
+    network = create_adapter("onnx", {"model_uri": "s3://bucket/network.onnx"}, "class")
+    world.s3.write_bytes(uri, pack_model(replace(model, kind="class", adapter=network)))
+    with pytest.raises(InvalidModel, match=r"predicts class of .*allowed: the campaign's classes of"):
+        load_model(Context.open(world.layout.uri, 1), uri)
 
 
 def test_the_usage_of_every_job_and_child_is_recorded(make_world: Callable) -> None:

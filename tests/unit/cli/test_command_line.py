@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import stat
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from rich.console import Console
 
+from labeling_engine import Team
+from local_aws.process import LocalAws
+from truthloop import task_types
 from truthloop.layout import CampaignLayout
+from truthloop.request import parse_request
 from truthloop_cli import campaign, live
-from truthloop_cli.demo import DemoSettings
-from truthloop_cli.digits import CLASSES, make_digits
+from truthloop_cli.demo import ANNOTATORS, DemoSettings, _desk
 from truthloop_cli.stack import Stack, TerraformFailed, TerraformMissing
 
 
@@ -40,37 +44,85 @@ def test_a_size_that_is_not_allowed_is_refused_by_name() -> None:
     assert "Traceback" not in refused.stderr
 
 
-# ---- the demo's data ---------------------------------------------------------------------------------------
+def test_a_task_type_without_a_demo_is_refused_with_those_that_have_one() -> None:
+    refused = truthloop("demo", "--task", "bounding-boxes")
+    assert refused.returncode == 2
+    assert "bounding-boxes" in refused.stderr
+    for name in task_types.names():
+        assert name in refused.stderr.replace("\n", " ")
+    assert "Traceback" not in refused.stderr
 
 
-def test_the_digits_are_png_files_without_labels_whose_truth_is_apart() -> None:
-    digits = make_digits("bucket", 30)
-    rows = [json.loads(line) for line in digits.manifest.splitlines()]
-    assert [row.keys() for row in rows] == [{"source-ref", "scan"}] * 30
-    assert {row["source-ref"] for row in rows} == set(digits.truth)
-    assert set(digits.truth.values()) == set(CLASSES)
-    with Image.open(io.BytesIO(digits.images["digits/0000.png"])) as image:
-        assert image.format == "PNG"
-        # Dark ink on white paper, as a person expects it.
-        assert image.getpixel((0, 0)) > 200
-        assert image.getextrema()[0] < 40
+def test_a_person_cannot_have_the_name_of_a_simulated_annotator() -> None:
+    refused = truthloop("demo", "--annotator", ANNOTATORS[0]["name"])
+    assert refused.returncode == 2
+    assert "another name" in refused.stderr
 
 
-def test_a_number_of_digits_that_there_are_not_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"size is 1798.*1 to 1797"):
-        make_digits("bucket", 1798)
+def test_the_worker_interface_is_a_command_of_its_own() -> None:
+    shown = truthloop("ui", "--help")
+    assert shown.returncode == 0
+    assert "preview-aws" in shown.stdout
 
 
-def test_the_demo_request_is_valid_and_keeps_the_truth_out_of_it() -> None:
-    from truthloop.request import parse_request
+# ---- what the demo asks for --------------------------------------------------------------------------------
 
-    settings = DemoSettings(seed=9)
-    digits = make_digits("bucket", 20)
-    request = settings.request(digits)
+
+@pytest.mark.parametrize("task", task_types.names())
+def test_the_demo_request_is_valid_and_keeps_the_truth_out_of_it(task: str) -> None:
+    settings = DemoSettings(task, seed=9, size=60)
+    data = settings.data()
+    request = settings.request(data)
     parsed = parse_request(request)
     assert parsed.seed == 9
+    assert parsed.task_type == task
     assert parsed.selection.random_control
-    assert "truth" not in json.dumps(request)
+    # There must be something left to choose in the last round, of the size that it has by itself.
+    pool = settings.plan.sizes.default * (1 - parsed.splits.test_fraction - parsed.splits.validation_fraction)
+    assert parsed.selection.seed_size + 2 * parsed.selection.round_size * settings.rounds < pool
+    assert "truth" not in json.dumps(request).replace("truthloop", "")
+
+
+@pytest.mark.parametrize("task", task_types.names())
+def test_the_demos_annotators_know_the_truth_and_their_confusions_are_labels(task: str) -> None:
+    settings = DemoSettings(task, size=60)
+    document = settings.annotators(settings.data())
+    team = Team.from_document(document)
+    assert team.simulated is not None
+    assert len(team.simulated.truth) == 60
+    assert team.people == ()
+    for annotator in team.simulated.annotators:
+        named = {*annotator.confusion, *annotator.confusion.values()}
+        assert named <= set(settings.plan.label_categories)
+
+
+def test_beside_a_person_the_demo_is_small_and_the_others_are_quick() -> None:
+    settings = DemoSettings.beside("me", "semantic-segmentation", seed=1, size=None)
+    data = settings.data()
+    team = Team.from_document(settings.annotators(data))
+    assert [person.name for person in team.people] == ["me"]
+    assert team.simulated is not None
+    request = parse_request(settings.request(data))
+    frozen = len(data.truth) * (request.splits.test_fraction + request.splits.validation_fraction)
+    asked = frozen + request.selection.seed_size + 2 * request.selection.round_size * (settings.rounds - 1)
+    assert asked < 50
+    slowest = max(annotator.seconds_median for annotator in team.simulated.annotators)
+    assert slowest / team.speed < 3
+
+
+def test_a_person_in_the_demo_gets_the_address_of_the_portal_and_it_answers() -> None:
+    settings = DemoSettings.beside("me", "image-classification", seed=1, size=None)
+    output = io.StringIO()
+    with (
+        LocalAws(annotators=settings.annotators(settings.data())) as aws,
+        _desk(settings, aws, Console(file=output, soft_wrap=True, width=200)),
+    ):
+        address = re.search(r"http://127\.0\.0\.1:\d+/portal/", output.getvalue())
+        assert address, output.getvalue()
+        with urllib.request.urlopen(f"{address[0]}api/jobs", timeout=10) as answer:  # noqa: S310
+            assert json.load(answer) == {"worker": "me", "jobs": []}
+    with pytest.raises(OSError, match="refused"):
+        urllib.request.urlopen(address[0], timeout=10)  # noqa: S310
 
 
 # ---- following a campaign ----------------------------------------------------------------------------------
@@ -110,17 +162,18 @@ class Documents:
         return self._documents[uri]
 
 
-def finished_round(layout: CampaignLayout, number: int) -> dict[str, Any]:
+def finished_round(layout: CampaignLayout, number: int, metric: str = "accuracy") -> dict[str, Any]:
     return {
         layout.decision(number): {
             "labels": {"cumulative_people": 100 + number},
             "cost_usd": {"cumulative": 10.5 + number},
         },
         layout.evaluation(number): {
+            "metric": metric,
             "arms": {
-                "strategy": {"labels": 50, "accuracy": 0.91},
-                "control": {"labels": 50, "accuracy": 0.85},
-            }
+                "strategy": {"labels": 50, "quality": 0.91},
+                "control": {"labels": 50, "quality": 0.85},
+            },
         },
     }
 
@@ -133,7 +186,25 @@ def follow(executions: Executions, documents: dict[str, Any], layout: CampaignLa
     return [ended.status, ended.cause, output.getvalue()]
 
 
-def test_a_followed_campaign_shows_states_labels_accuracy_and_money() -> None:
+@pytest.mark.parametrize(
+    ("metric", "shown_as"),
+    [
+        ("macro_f1", "macro-F1: strategy 0.910, control 0.850"),
+        ("map_50", "mAP@0.5: strategy 0.910, control 0.850"),
+        ("mean_iou", "mean IoU: strategy 0.910, control 0.850"),
+    ],
+)
+def test_a_followed_campaign_names_its_metric(metric: str, shown_as: str) -> None:
+    layout = CampaignLayout("bucket", "objects")
+    executions = Executions(["Prepare", "CampaignSucceeded"])
+    _, _, shown = follow(executions, finished_round(layout, 0, metric), layout)
+    assert shown_as in shown
+    # And in the table at the end.
+    assert shown.count(shown_as.partition(":")[0]) == 2
+    assert shown.count("0.910") == shown.count("0.850") == 2
+
+
+def test_a_followed_campaign_shows_states_labels_quality_and_money() -> None:
     layout = CampaignLayout("bucket", "digits")
     documents = {**finished_round(layout, 0), **finished_round(layout, 1)}
     executions = Executions(["Prepare", "CreateLabelingJob", "Train", "CampaignSucceeded"])
@@ -142,7 +213,7 @@ def test_a_followed_campaign_shows_states_labels_accuracy_and_money() -> None:
     assert "freezing manifest and splits" in shown
     assert "round 2: training" in shown
     assert "101 labels bought" in shown
-    assert "strategy 91.0%, control 85.0%" in shown
+    assert "accuracy: strategy 91.0%, control 85.0%" in shown
     assert "$11.50" in shown
 
 

@@ -17,7 +17,7 @@ NAMESPACE = "Truthloop/test"
 DECISION = {
     "labels": {"people": 10, "answers": 29, "cumulative_people": 25},
     "cost_usd": {"labeling": 1.29, "compute": 0.21, "total": 1.5, "cumulative": 4.0},
-    "quality": {"accuracy": 0.875, "interval": [0.8, 0.92]},
+    "quality": {"metric": "accuracy", "value": 0.875, "interval": [0.8, 0.92]},
 }
 UNITS = {"Count", "Percent", "None"}
 

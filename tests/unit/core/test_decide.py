@@ -32,7 +32,9 @@ def begin(world, rows=20, **changes) -> None:
     prepare(world.s3, world.ledger, LAYOUT, request, WORKTEAM_ARN, EXECUTION_ARN, NOW)
 
 
-def complete(world, number, labeled=10, answers=29, accuracy=0.8, margin=0.1, seconds=(3600,)) -> None:
+def complete(
+    world, number, labeled=10, answers=29, quality=0.8, margin=0.1, metric="accuracy", seconds=(3600,)
+) -> None:
     """Write what the steps of a round write before its decision."""
     world.s3.write_json(
         LAYOUT.merge(number),
@@ -40,12 +42,13 @@ def complete(world, number, labeled=10, answers=29, accuracy=0.8, margin=0.1, se
     )
     measured = {
         "labels": labeled,
-        "accuracy": accuracy,
-        "interval": [accuracy - margin, accuracy + margin],
+        "quality": quality,
+        "interval": [quality - margin, quality + margin],
     }
-    other = {"labels": 1, "accuracy": 0.99, "interval": [0.98, 1.0]}
+    other = {"labels": 1, "quality": 0.99, "interval": [0.98, 1.0]}
     world.s3.write_json(
-        LAYOUT.evaluation(number), {"round": number, "arms": {"strategy": other, "model": measured}}
+        LAYOUT.evaluation(number),
+        {"round": number, "metric": metric, "arms": {"strategy": other, "model": measured}},
     )
     for index, duration in enumerate(seconds):
         world.s3.write_json(
@@ -89,7 +92,11 @@ def test_a_round_is_booked_as_documented(world):
             "total": pytest.approx(labeling + compute),
             "cumulative": pytest.approx(labeling + compute),
         },
-        "quality": {"accuracy": 0.8, "interval": [pytest.approx(0.7), pytest.approx(0.9)]},
+        "quality": {
+            "metric": "accuracy",
+            "value": 0.8,
+            "interval": [pytest.approx(0.7), pytest.approx(0.9)],
+        },
         "at": NOW.isoformat(),
     }
     assert world.s3.read_json(LAYOUT.decision(0)) == decision
@@ -181,20 +188,22 @@ def test_the_campaign_ends_when_the_pool_is_labelled(world):
 
 
 def test_the_model_of_all_labels_is_the_one_that_counts(world):
-    begin(world, stop={"target_accuracy": 0.75})
-    complete(world, 0, accuracy=0.8, margin=0.1)
+    begin(world, stop={"target_quality": 0.75})
+    complete(world, 0, quality=0.8, margin=0.1, metric="mean_iou")
     assert run(world, 0)["stop"] is False
-    complete(world, 1, accuracy=0.85, margin=0.1)
+    complete(world, 1, quality=0.85, margin=0.1, metric="mean_iou")
     decision = run(world, 1)
-    assert decision["rule"] == "target_accuracy"
+    assert decision["rule"] == "target_quality"
+    assert decision["quality"]["metric"] == "mean_iou"
+    assert decision["reason"].startswith("The mean IoU is 0.8500; ")
 
 
 def test_a_plateau_is_seen_over_the_rounds(world):
     begin(world, stop={"plateau_rounds": 2})
-    for number, accuracy in enumerate([0.6, 0.8, 0.81]):
-        complete(world, number, accuracy=accuracy, margin=0.05)
+    for number, quality in enumerate([0.6, 0.8, 0.81]):
+        complete(world, number, quality=quality, margin=0.05)
         assert run(world, number)["stop"] is False
-    complete(world, 3, accuracy=0.82, margin=0.05)
+    complete(world, 3, quality=0.82, margin=0.05)
     assert run(world, 3)["rule"] == "plateau_rounds"
 
 

@@ -117,7 +117,8 @@ def test_a_round_is_decided(world, settings):
     call("prepare", {"request": request_document(stop={"max_rounds": 1}), "execution_arn": EXECUTION_ARN})
     world.s3.write_json(f"{URI}rounds/0/merge.json", {"labeled": 10, "answers": 30})
     world.s3.write_json(
-        f"{URI}rounds/0/evaluation.json", {"arms": {"model": {"accuracy": 0.5, "interval": [0.4, 0.6]}}}
+        f"{URI}rounds/0/evaluation.json",
+        {"metric": "accuracy", "arms": {"model": {"quality": 0.5, "interval": [0.4, 0.6]}}},
     )
     assert call("decide", {"campaign": CAMPAIGN, "round": 0}) == {
         "stop": True,

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from truthloop import inspection as inspection_module
+from truthloop import labels
 from truthloop.inspection import EXAMPLES_MAXIMUM, SAMPLE_SIZE, Inspection, Kind
 from truthloop.manifest import (
     LINE_CHARACTERS_MAXIMUM,
@@ -18,12 +19,14 @@ from truthloop.task_types import get
 from unit.core.kit import image_row
 
 CATEGORIES = ("cat", "dog")
-KINDS = {name: value for name, value in vars(inspection_module).items() if isinstance(value, Kind)}
+KINDS = {name: value for name, value in vars(inspection_module).items() if isinstance(value, Kind)} | {
+    "BAD_LABEL": inspection_module.BAD_LABEL[labels.CLASS]
+}
 
 
 def inspect(*lines, **changes) -> Inspection:
     """Feed lines, given as bytes or as rows."""
-    settings = {"attribute": "label", "label_categories": CATEGORIES, "labels_are_indices": True, **changes}
+    settings = {"attribute": "label", "label_categories": CATEGORIES, "label_kind": labels.CLASS, **changes}
     inspection = Inspection(**settings)
     for number, line in enumerate(lines, start=1):
         inspection.feed(number, line if isinstance(line, bytes) else json.dumps(line).encode())
@@ -135,7 +138,7 @@ def test_what_the_request_leaves_unknown_is_not_checked():
     assert found(inspect(row, attribute=None)) == {}
     row = image_row(1, label=99)
     assert found(inspect(row, label_categories=None)) == {}
-    assert found(inspect(row, labels_are_indices=False)) == {}
+    assert found(inspect(row, label_kind=None)) == {}
 
 
 def test_the_sample_is_spread_over_the_manifest_and_always_the_same():
@@ -148,3 +151,53 @@ def test_the_sample_is_spread_over_the_manifest_and_always_the_same():
     assert len(inspect(image_row(1)).sample()) == 1
     versioned = inspect(image_row(1, **{"source-ref-version-id": "v1"})).sample()
     assert versioned[0].version_id == "v1"
+
+
+BOXES = {
+    "image_size": [{"width": 9, "height": 9, "depth": 3}],
+    "annotations": [{"class_id": 1, "left": 1, "top": 2, "width": 3, "height": 4}],
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "metadata"),
+    [
+        (labels.CLASSES, [], {}),
+        (labels.CLASSES, [1, 0], {"class-map": {"0": "cat", "1": "dog"}}),
+        (labels.BOXES, BOXES, {"class-map": {"1": "dog"}}),
+        (labels.BOXES, {"image_size": [], "annotations": []}, {}),
+        (labels.MASK, "s3://bucket/mask.png", {}),
+    ],
+)
+def test_a_label_of_each_kind_is_taken(kind, label, metadata):
+    inspection = inspect(image_row(1, label=label, **{"label-metadata": metadata}), label_kind=kind)
+    assert inspection.problems() == []
+    assert inspection.labeled
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "metadata"),
+    [
+        (labels.CLASSES, 1, {}),
+        (labels.CLASSES, [2], {}),
+        (labels.CLASSES, [0, 0], {}),
+        (labels.CLASSES, ["cat"], {}),
+        (labels.CLASSES, [True], {}),
+        (labels.CLASSES, [0], {"class-map": {"0": "dog"}}),
+        (labels.CLASSES, [0], {"class-map": "cat"}),
+        (labels.BOXES, [], {}),
+        (labels.BOXES, {"annotations": [{**BOXES["annotations"][0], "class_id": 2}]}, {}),
+        (labels.BOXES, {"annotations": [{**BOXES["annotations"][0], "class_id": "1"}]}, {}),
+        (labels.BOXES, {"annotations": [{"class_id": 1}]}, {}),
+        (labels.BOXES, BOXES, {"class-map": {"1": "cat"}}),
+        (labels.MASK, "mask.png", {}),
+        (labels.MASK, "s3://bucket", {}),
+        (labels.MASK, [[0, 1]], {}),
+    ],
+)
+def test_a_label_of_another_kind_is_named_with_its_line(kind, label, metadata):
+    row = image_row(1, label=label, **{"label-metadata": metadata})
+    [problem] = inspect(row, label_kind=kind).problems()
+    assert "something else than a label" in problem.value
+    assert "line 1 (" in problem.value
+    assert labels.ALLOWED[kind] in problem.allowed

@@ -43,7 +43,7 @@ def test_a_round_is_measured_by_campaign_and_its_budget_for_the_whole_stack_too(
         "RoundCost": 1.5,
         "CampaignLabels": 25,
         "CampaignCost": 4.0,
-        "TestAccuracy": 87.5,
+        "TestQuality": 87.5,
         "BudgetUsed": 25.0,
     }
     assert named(stack) == {"BudgetUsed": 25.0}
@@ -127,7 +127,8 @@ def merged(world, settings):
     uri = CAMPAIGN["uri"]
     world.s3.write_json(f"{uri}rounds/0/merge.json", {"labeled": 10, "answers": 30})
     world.s3.write_json(
-        f"{uri}rounds/0/evaluation.json", {"arms": {"model": {"accuracy": 0.5, "interval": [0.4, 0.6]}}}
+        f"{uri}rounds/0/evaluation.json",
+        {"metric": "accuracy", "arms": {"model": {"quality": 0.5, "interval": [0.4, 0.6]}}},
     )
     return world
 
@@ -144,7 +145,7 @@ def test_decide_writes_what_the_round_brought(merged, capsys):
     decision = merged.s3.read_json(f"{CAMPAIGN['uri']}rounds/0/decision.json")
     values = {point.metric: point.value for point in written}
     assert values["RoundLabels"] == 10
-    assert values["TestAccuracy"] == 50
+    assert values["TestQuality"] == 50
     assert values["CampaignCost"] == decision["cost_usd"]["cumulative"] > 0
     assert values["BudgetUsed"] == pytest.approx(2 * decision["cost_usd"]["cumulative"])
 

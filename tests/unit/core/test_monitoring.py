@@ -303,7 +303,7 @@ MUTATIONS = {
         (MAIN, '"OpenLabelingJobs", "service"', '"HoursWithoutProgress", "service"'),
     ],
     the_dashboard_shows_what_the_functions_write: [
-        (MAIN, '"TestAccuracy"', '"Accuracy"'),
+        (MAIN, '"TestQuality"', '"Accuracy"'),
         (MAIN, '"service", "merge_labels"', '"service", "decide"'),
         (MAIN, '"ObjectsFailed", "campaign", local.campaign, "service"', '"ObjectsFailed", "service"'),
     ],

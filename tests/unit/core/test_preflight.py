@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from truthloop import aws, preflight
+from truthloop import aws, labels, preflight, task_types
 from truthloop.errors import AccessRefused, InvalidRequest
 from truthloop.layout import CampaignLayout
 from truthloop.prepare import prepare
@@ -82,6 +82,21 @@ def test_a_good_request_comes_back_complete_with_an_estimate(world):
         "first_rounds_usd": round(13 * (0.08 + 3 * 0.012), 2),
         "labeling_usd": round(20 * (0.08 + 3 * 0.012), 2),
     }
+
+
+@pytest.mark.parametrize("task_type", task_types.names())
+def test_a_manifest_has_the_objects_that_the_task_type_shows(world, task_type):
+    module = task_types.get(task_type)
+    attribute = "label-ref" if module.LABEL_KIND == labels.MASK else "label"
+    changes = {"task_type": task_type, "label_attribute": attribute}
+    world.put(f"s3://{DATA_BUCKET}/templates/{task_type}/template.liquid.html", "<p></p>")
+    images, texts = [image_row(number) for number in range(20)], [{"source": str(n)} for n in range(20)]
+    put_objects(world, images)
+    right, wrong = (texts, images) if module.SOURCE_KEY == "source" else (images, texts)
+    world.put_manifest(right)
+    assert check(world, **changes).estimate.rows == 20
+    world.put_manifest(wrong)
+    assert "cannot be shown to a worker" in only_refusal(world, **changes)
 
 
 def test_nothing_is_created_whatever_the_answer(world):

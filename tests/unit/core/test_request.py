@@ -38,6 +38,7 @@ def test_the_defaults_are_the_documented_ones():
             "workers_per_object": 3,
             "task_title": "Choose the label",
             "task_description": "Look at the item and choose the label that fits it.",
+            "instructions": "",
             "task_keywords": ["labeling"],
             "task_time_limit_seconds": 600,
             "task_availability_seconds": 864000,
@@ -46,13 +47,13 @@ def test_the_defaults_are_the_documented_ones():
         },
         "selection": {"strategy": "margin", "seed_size": 50, "round_size": 50, "random_control": False},
         "splits": {"test_fraction": 0.2, "validation_fraction": 0.1, "stratify_by": None},
-        "model": {"adapter": "image-classifier", "hyperparameters": {}},
+        "model": {"adapter": None, "hyperparameters": {}},
         "scoring": {"shards": 2},
         "label_remaining": "model",
         "stop": {
             "max_rounds": 10,
             "budget_usd": None,
-            "target_accuracy": None,
+            "target_quality": None,
             "plateau_rounds": None,
             "deadline": None,
         },
@@ -110,11 +111,24 @@ requests = st.fixed_dictionaries(
 @examples
 @given(requests)
 def test_a_request_survives_writing_and_reading(document):
+    by_reference = task_types.get(document["task_type"]).LABEL_KIND == "mask"
+    document = {**document, "label_attribute": "label-ref" if by_reference else "label"}
     request = parse_request(document)
     again = parse_request(json.loads(json.dumps(request.to_document())))
     assert again == request
     assert again.to_document() == request.to_document()
     assert again.sha256() == request.sha256()
+
+
+@pytest.mark.parametrize("task_type", task_types.names())
+def test_the_label_attribute_says_whether_the_label_is_a_reference(task_type):
+    is_mask = task_types.get(task_type).LABEL_KIND == "mask"
+    refused = {
+        attribute: "label_attribute"
+        in problems_of(request_document(task_type=task_type, label_attribute=attribute))
+        for attribute in ("label", "label-ref")
+    }
+    assert refused == {"label": is_mask, "label-ref": not is_mask}
 
 
 def test_requests_that_mean_the_same_have_one_digest_and_others_another():
@@ -213,7 +227,19 @@ def test_five_mistakes_are_listed_in_one_answer():
         ({"stop": {"max_rounds": 0}}, "stop.max_rounds", "Raise it."),
         ({"stop": {"budget_usd": float("inf")}}, "stop.budget_usd", "Lower it."),
         ({"stop": {"budget_usd": float("nan")}}, "stop.budget_usd", "Lower it."),
-        ({"stop": {"target_accuracy": 95}}, "stop.target_accuracy", "above 0 to 1"),
+        ({"stop": {"target_quality": 95}}, "stop.target_quality", "above 0 to 1"),
+        ({"stop": {"target_accuracy": 0.9}}, "stop.target_accuracy", "Did you mean target_quality?"),
+        ({"labeling": {"instructions": "x" * 4_001}}, "labeling.instructions", "shorten it"),
+        ({"task_type": "semantic-segmentation"}, "label_attribute", "ending in -ref"),
+        (
+            {
+                "task_type": "semantic-segmentation",
+                "label_attribute": "x-ref",
+                "label_categories": [str(number) for number in range(200)],
+            },
+            "label_categories",
+            "at most 199",
+        ),
         ({"stop": {"deadline": "2030-01-31T18:00:00"}}, "stop.deadline", "Add the offset"),
         ({"stop": {"deadline": "tomorrow"}}, "stop.deadline", "ISO 8601"),
         ({"stop": {"deadline": 1}}, "stop.deadline", "ISO 8601"),

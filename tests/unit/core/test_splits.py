@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -127,3 +128,16 @@ def test_the_random_order_is_fixed_by_the_seed():
     random.Random(0).shuffle(identifiers)  # noqa: S311 (an order for a test)
     assert sorted(identifiers, key=lambda identifier: random_order(1, identifier)) == order
     assert sorted(identifiers, key=lambda identifier: random_order(2, identifier)) != order
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        {"image_size": [{"width": 9, "height": 9, "depth": 3}], "annotations": []},
+        "s3://bucket/masks/1.png",
+    ],
+)
+def test_boxes_and_masks_are_no_strata(label: Any) -> None:
+    row = {"source-ref": "s3://bucket/1.png", "label": label, "site": "north"}
+    assert candidate("1", row, "label", "site").stratified_by == "site"
+    assert candidate("1", row, "label", None).stratum == ""

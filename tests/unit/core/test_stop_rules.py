@@ -12,8 +12,8 @@ from truthloop.stop_rules import RULES, Progress, Quality, Verdict, first_to_hol
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def quality(accuracy: float, margin: float = 0.02) -> Quality:
-    return Quality(accuracy, accuracy - margin, accuracy + margin)
+def quality(value: float, margin: float = 0.02) -> Quality:
+    return Quality(value, value - margin, value + margin)
 
 
 def progress(**changes) -> Progress:
@@ -49,14 +49,14 @@ def test_a_round_that_would_break_the_budget_is_not_started():
 
 
 def test_the_target_is_met_by_the_lower_end_of_the_interval():
-    assert rule(Stop(target_accuracy=0.88)) == "target_accuracy"
-    assert rule(Stop(target_accuracy=0.881)) is None
-    reason = first_to_hold(Stop(target_accuracy=0.88), progress()).reason
+    assert rule(Stop(target_quality=0.88)) == "target_quality"
+    assert rule(Stop(target_quality=0.881)) is None
+    reason = first_to_hold(Stop(target_quality=0.88), progress()).reason
     assert "lower end of its 95 % interval, 0.8800" in reason
 
 
 @pytest.mark.parametrize(
-    ("accuracies", "rounds", "holds"),
+    ("values", "rounds", "holds"),
     [
         ([0.7, 0.8, 0.9], 1, False),
         ([0.7, 0.9, 0.91], 1, True),
@@ -68,8 +68,8 @@ def test_the_target_is_met_by_the_lower_end_of_the_interval():
         ([0.9], 1, False),
     ],
 )
-def test_a_plateau_is_rounds_without_a_significant_gain_over_all_before(accuracies, rounds, holds):
-    series = tuple(quality(accuracy) for accuracy in accuracies)
+def test_a_plateau_is_rounds_without_a_significant_gain_over_all_before(values, rounds, holds):
+    series = tuple(quality(value) for value in values)
     found = rule(Stop(plateau_rounds=rounds), quality=series, round=len(series) - 1)
     assert found == ("plateau_rounds" if holds else None)
 
@@ -90,10 +90,10 @@ def test_the_campaign_ends_when_nothing_is_left_to_label():
 
 
 def test_reaching_the_aim_is_named_before_running_out():
-    stop = Stop(max_rounds=3, budget_usd=1, target_accuracy=0.5, plateau_rounds=1, deadline=NOW)
+    stop = Stop(max_rounds=3, budget_usd=1, target_quality=0.5, plateau_rounds=1, deadline=NOW)
     everything = progress(left_to_label=0, quality=(quality(0.9), quality(0.9), quality(0.9)))
     assert [each.__name__ for each in RULES if each(stop, everything)] == [
-        "target_accuracy",
+        "target_quality",
         "nothing_left",
         "max_rounds",
         "budget_usd",
@@ -102,4 +102,4 @@ def test_reaching_the_aim_is_named_before_running_out():
     ]
     verdict = first_to_hold(stop, everything)
     assert isinstance(verdict, Verdict)
-    assert verdict.rule == "target_accuracy"
+    assert verdict.rule == "target_quality"

@@ -68,7 +68,13 @@ def test_a_manifest_line_becomes_a_task_with_a_boolean_flag() -> None:
     line = {"source-ref": "s3://images/1.png", "truthloop": {"id": "1"}, "weather": "rain"}
     response = prepare_task({"version": "2018-10-16", "labelingJobArn": ARN, "dataObject": line}, JOB)
     assert response == {
-        "taskInput": {"taskObject": "s3://images/1.png", "labels": ["cat", "dog", "bird"]},
+        "taskInput": {
+            "taskObject": "s3://images/1.png",
+            "labels": ["cat", "dog", "bird"],
+            "suggestion": None,
+            "instructions": "",
+            "context": "",
+        },
         "isHumanAnnotationRequired": True,
     }
     assert response["isHumanAnnotationRequired"] is True

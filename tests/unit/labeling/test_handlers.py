@@ -139,7 +139,13 @@ def test_a_round_is_labelled_and_merged_through_the_functions(
     row = next(read_master(prepared, LAYOUT.master_manifest()))
     pre = {"version": "2018-10-16", "labelingJobArn": ARN, "dataObject": row}
     assert call("pre_annotation", pre) == {
-        "taskInput": {"taskObject": "s3://images/1.png", "labels": ["cat", "dog", "bird"]},
+        "taskInput": {
+            "taskObject": "s3://images/1.png",
+            "labels": ["cat", "dog", "bird"],
+            "suggestion": None,
+            "instructions": "",
+            "context": "",
+        },
         "isHumanAnnotationRequired": True,
     }
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from truthloop import task_types
+from truthloop import labels, task_types
 from truthloop.task_types import InvalidDataObject, MalformedAnswer, UnknownTaskType
 from unit.labeling.kit import CATEGORIES, ROOT
 
@@ -19,6 +19,8 @@ def test_every_module_is_a_task_type_with_a_template_of_the_same_name() -> None:
     for name in task_types.names():
         module = task_types.get(name)
         assert module.METADATA_TYPE.startswith("groundtruth/")
+        assert module.LABEL_KIND in labels.KINDS
+        assert module.SOURCE_KEY in ("source", "source-ref")
         assert callable(module.task_input)
         assert callable(module.read_answer)
         assert callable(module.consolidate)
@@ -31,9 +33,13 @@ def test_an_unknown_task_type_is_refused_with_the_known_ones(name: str) -> None:
 
 
 def test_the_task_shows_the_image_and_the_categories() -> None:
-    assert IMAGES.task_input(ROW, CATEGORIES) == {
+    shown = IMAGES.task_input({**ROW, "context": "a farm"}, CATEGORIES, "label", "Look twice.")
+    assert shown == {
         "taskObject": "s3://images/1.png",
         "labels": ["cat", "dog", "bird"],
+        "suggestion": None,
+        "instructions": "Look twice.",
+        "context": "a farm",
     }
 
 

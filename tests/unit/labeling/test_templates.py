@@ -1,135 +1,200 @@
 from __future__ import annotations
 
-import html
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from truthloop import task_types
+from truthloop import palette, task_types
+from truthloop.labels import BOXES, CLASSES, MASK
+from truthloop.prepare import label_category_configuration
 from unit.labeling.kit import ROOT
+from worker_ui.crowd_elements import WIDGETS
+from worker_ui.lint import check
+from worker_ui.markup import Element, Page, parse
+from worker_ui.relaxed_json import loads
+from worker_ui.rendering import render
 
-TEMPLATES = sorted((ROOT / "ui_templates").glob("*/template.liquid.html"))
-EXPRESSION = re.compile(r"\{\{\s*task\.input\.([A-Za-z_-]+)\s*\|\s*([^}]*?)\s*\}\}")
-# The limits of UiTemplate.Content, the one limit for templates that the API model states.
-CHARACTERS_MAXIMUM = 128_000
-VOID_ELEMENTS = {"br", "img", "input", "meta", "link", "hr"}
-
-
-class Page(HTMLParser):
-    """A page's elements with their attributes, the text below each, and the tags that are closed wrongly."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str]]] = []
-        self.texts: dict[str, str] = {}
-        self.mismatches: list[str] = []
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        self.mismatches += [f"{tag} is not closed" for tag in self._open]
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in VOID_ELEMENTS:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self._open or self._open.pop() != tag:
-            self.mismatches.append(f"</{tag}> closes another element")
-
-    def handle_data(self, data: str) -> None:
-        for tag in self._open:
-            self.texts[tag] = self.texts.get(tag, "") + data
-
-    def of(self, tag: str) -> list[dict[str, str]]:
-        return [attributes for name, attributes in self.elements if name == tag]
+FOLDERS = sorted(path for path in (ROOT / "ui_templates").iterdir() if path.is_dir())
+REGIONS = ("short-instructions", "full-instructions")
+SUGGESTED = "sample_input_with_suggestion.json"
+ATTRIBUTE = "label-ref"
 
 
-def render(template: str, task_input: dict[str, Any]) -> str:
-    """Render as Ground Truth does, for the expressions that our templates may use.
-
-    Output is escaped by default, and `escape` after `to_json` doesn't escape twice.
-    """
-
-    def value(match: re.Match[str]) -> str:
-        found, filters = task_input[match[1]], match[2].replace(" ", "")
-        if filters == "grant_read_access":
-            return html.escape(found.replace("s3://", "https://") + "?X-Amz-Signature=1&X-Amz-Expires=2")
-        assert filters == "to_json|escape", f"unexpected filters: {match[0]}"
-        return html.escape(json.dumps(found, ensure_ascii=False))
-
-    return EXPRESSION.sub(value, template)
-
-
-def widget_of(page: Page, path: Path) -> dict[str, str]:
-    """The attributes of the element that takes the answer."""
-    name = task_types.get(path.parent.name).ANSWER_NAME
-    [attributes] = [attributes for _, attributes in page.elements if attributes.get("name") == name]
-    return attributes
-
-
-def test_there_are_templates() -> None:
-    assert TEMPLATES
-
-
-@pytest.fixture(params=TEMPLATES, ids=lambda path: path.parent.name)
-def path(request: pytest.FixtureRequest) -> Path:
+@pytest.fixture(params=FOLDERS, ids=lambda path: path.name)
+def folder(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
-def sample(path: Path) -> dict[str, Any]:
-    return json.loads(path.with_name("sample_input.json").read_text(encoding="utf-8"))
+def sample(folder: Path, name: str = "sample_input.json") -> dict[str, Any]:
+    return json.loads((folder / name).read_text(encoding="utf-8"))
 
 
-def test_the_sample_input_is_what_the_pre_annotation_function_makes(path: Path) -> None:
-    task_input = sample(path)
-    row = {"source-ref": task_input["taskObject"]}
-    assert task_types.get(path.parent.name).task_input(row, task_input["labels"]) == task_input
+def page(folder: Path, task_input: dict[str, Any]) -> Page:
+    template = (folder / "template.liquid.html").read_text(encoding="utf-8")
+    rendering = render(template, task_input, lambda uri: f"https://granted.invalid/{uri[5:]}?X=1&Y=2")
+    assert rendering.html is not None, rendering.problem
+    return parse(rendering.html)
 
 
-def test_the_page_shows_the_image_and_offers_exactly_the_campaigns_labels(path: Path) -> None:
-    task_input = sample(path)
-    page = Page(render(path.read_text(encoding="utf-8"), task_input))
-    widget = widget_of(page, path)
-    assert json.loads(widget["categories"]) == task_input["labels"]
-    assert widget["src"].startswith("https://")
-    assert "&X-Amz-Expires" in widget["src"]
+def widget(page: Page) -> Element:
+    [element] = page.of(*WIDGETS)
+    return element
 
 
-def test_a_label_cannot_break_out_of_the_page(path: Path) -> None:
-    labels = [
-        '" onload="alert(1)',
-        "</crowd-form><script>alert(1)</script>",
-        "{{ task.input.taskObject }}",
-        "猫🐈",
+def region(page: Page, name: str) -> Element:
+    [element] = page.of(name)
+    return element
+
+
+def row_of(folder: Path, task_input: dict[str, Any]) -> dict[str, Any]:
+    """The manifest row that the sample was made of."""
+    module = task_types.get(folder.name)
+    row: dict[str, Any] = {module.SOURCE_KEY: task_input["taskObject"], "context": task_input["context"]}
+    suggestion, labels = task_input["suggestion"], task_input["labels"]
+    if suggestion is not None and module.LABEL_KIND == BOXES:
+        row[ATTRIBUTE] = {
+            "image_size": [{"width": 640, "height": 480, "depth": 3}],
+            "annotations": [
+                {"class_id": labels.index(box["label"])} | {key: box[key] for key in box if key != "label"}
+                for box in suggestion
+            ],
+        }
+    elif suggestion is not None:
+        assert module.LABEL_KIND == MASK
+        row[ATTRIBUTE] = suggestion["src"]
+        row[f"{ATTRIBUTE}-metadata"] = {
+            "internal-color-map": {"0": {"class-name": palette.BACKGROUND, "hex-color": palette.WHITE}}
+            | {
+                str(labels.index(label) + 1): {"class-name": label, "hex-color": mapping["color"]}
+                for label, mapping in suggestion["labelMappings"].items()
+            }
+        }
+    return row
+
+
+def test_every_task_type_has_a_folder_and_every_folder_a_task_type() -> None:
+    assert FOLDERS
+    assert tuple(folder.name for folder in FOLDERS) == task_types.names()
+
+
+def test_the_checks_find_nothing(folder: Path) -> None:
+    assert check(folder) == []
+
+
+def test_a_folder_has_its_files_and_says_which_widget_it_uses(folder: Path) -> None:
+    files = {path.name for path in folder.iterdir()}
+    assert files - {SUGGESTED} == {
+        "README.md",
+        "label_categories.json",
+        "sample_input.json",
+        "template.liquid.html",
+    }
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    tag = widget(page(folder, sample(folder))).tag
+    assert f"[`{tag}`](https://docs.aws.amazon.com/sagemaker/latest/dg/sms-ui-template-{tag[:22]}" in readme
+    assert f'{{"{task_types.get(folder.name).ANSWER_NAME}": ' in readme
+
+
+def test_a_suggestion_is_shown_wherever_awss_widget_can_show_one(folder: Path) -> None:
+    takes_one = "initial-value" in WIDGETS[widget(page(folder, sample(folder))).tag].attributes
+    assert (folder / SUGGESTED).exists() == takes_one
+    assert sample(folder)["suggestion"] is None
+
+
+def test_the_samples_are_what_the_pre_annotation_function_makes_of_a_row(folder: Path) -> None:
+    for file in folder.glob("sample_input*.json"):
+        task_input = sample(folder, file.name)
+        made = task_types.get(folder.name).task_input(
+            row_of(folder, task_input), task_input["labels"], ATTRIBUTE, task_input["instructions"]
+        )
+        assert made == task_input
+
+
+def test_the_label_configuration_is_what_a_campaign_with_these_labels_writes(folder: Path) -> None:
+    assert sample(folder, "label_categories.json") == label_category_configuration(sample(folder)["labels"])
+
+
+def test_the_page_shows_the_object_and_offers_exactly_the_campaigns_labels(folder: Path) -> None:
+    task_input = sample(folder)
+    element = widget(page(folder, task_input))
+    assert element.attributes["name"] == task_types.get(folder.name).ANSWER_NAME
+    assert loads(element.attributes[WIDGETS[element.tag].labels or ""]) == task_input["labels"]
+    if "src" in WIDGETS[element.tag].attributes:
+        shown = element.attributes["src"]
+        assert shown == f"https://granted.invalid/{task_input['taskObject'][5:]}?X=1&Y=2"
+    else:
+        target = region(page(folder, task_input), "classification-target")
+        assert target.text.strip() == task_input["taskObject"]
+
+
+def test_both_instructions_are_in_english_and_japanese_with_pictures_of_good_and_bad(folder: Path) -> None:
+    shown = page(folder, sample(folder) | {"instructions": "", "context": ""})
+    for name in REGIONS:
+        text = region(shown, name).text
+        assert re.search(r"[A-Za-z]{4}", text), f"{name} has no English"
+        assert re.search(r"[぀-ヿ]", text), f"{name} has no Japanese"
+    languages = {element.attributes["lang"] for element in shown.elements if "lang" in element.attributes}
+    assert languages == {"en", "ja"}
+    pictures = [
+        each
+        for each in shown.of("svg")
+        if any(above.tag == "short-instructions" for above in each.ancestors())
     ]
-    page = Page(render(path.read_text(encoding="utf-8"), {**sample(path), "labels": labels}))
-    assert page.mismatches == []
-    assert len(page.of("script")) == 1
-    widget = widget_of(page, path)
-    assert json.loads(widget["categories"]) == labels
+    marks = {picture.attributes["aria-label"][-400:].count("✓") > 0 for picture in pictures}
+    assert marks == {True, False}, "a good and a bad example"
+    for picture in pictures:
+        assert picture.attributes["role"] == "img"
+        assert {"✓", "✗"} & set(picture.text), "the sign is for those who don't see the colour"
 
 
-def test_the_page_is_one_well_formed_crowd_form_with_both_instructions(path: Path) -> None:
-    page = Page(path.read_text(encoding="utf-8"))
-    assert page.mismatches == []
-    assert len(page.of("crowd-form")) == 1
-    for region in ("short-instructions", "full-instructions"):
-        assert len(page.of(region)) == 1
-        assert re.search(r"[A-Za-z]{4}", page.texts[region]), f"{region} has no English"
-        assert re.search(r"[぀-ヿ]", page.texts[region]), f"{region} has no Japanese"
+def test_the_campaigns_instructions_and_the_rows_context_are_shown_where_there_are_any(folder: Path) -> None:
+    texts = {"instructions": " two\n  lines ", "context": "from the east gate"}
+    filled = page(folder, sample(folder) | texts)
+    empty = page(folder, sample(folder) | {"instructions": "", "context": ""})
+    for name in REGIONS:
+        assert texts["instructions"] in region(filled, name).text
+        assert "What to know" not in region(empty, name).text
+    assert texts["context"] in region(filled, "short-instructions").text
+    assert "About this" not in region(empty, "short-instructions").text
 
 
-def test_the_template_loads_awss_elements_alone_and_keeps_to_the_documented_filters(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    page = Page(text)
-    assert page.of("script") == [{"src": "https://assets.crowd.aws/crowd-html-elements.js"}]
-    assert len(text) <= CHARACTERS_MAXIMUM
-    assert "{" not in EXPRESSION.sub("", text)
-    assert "skip_autoescape" not in text
-    used = {match[1] for match in EXPRESSION.finditer(text)}
-    assert used == set(sample(path))
+def test_a_suggestion_is_what_the_widget_begins_with(folder: Path) -> None:
+    assert "initial-value" not in widget(page(folder, sample(folder))).attributes
+    if not (folder / SUGGESTED).exists():
+        return
+    task_input = sample(folder, SUGGESTED)
+    shown = page(folder, task_input)
+    expected = task_input["suggestion"]
+    if isinstance(expected, dict):
+        expected = expected | {"src": f"https://granted.invalid/{expected['src'][5:]}?X=1&Y=2"}
+    assert loads(widget(shown).attributes["initial-value"]) == expected
+    assert "suggestion" in region(shown, "short-instructions").text
+    assert "提案" in region(shown, "short-instructions").text
+
+
+def test_suggested_boxes_that_a_worker_leaves_as_they_are_come_back_as_answer() -> None:
+    folder = ROOT / "ui_templates" / "bounding-box"
+    task_input = sample(folder, SUGGESTED)
+    boxes = loads(widget(page(folder, task_input)).attributes["initial-value"])
+    answer = {"boundingBoxes": boxes, "inputImageProperties": {"width": 640, "height": 480}}
+    module = task_types.get(folder.name)
+    drawing = module.read_answer({module.ANSWER_NAME: answer}, task_input["labels"])
+    assert [task_input["labels"][box.class_id] for box in drawing.boxes] == ["eye", "eye", "nose"]
+
+
+def test_who_chooses_the_exclusion_category_answers_that_no_label_applies() -> None:
+    tried = 0
+    for folder in FOLDERS:
+        module = task_types.get(folder.name)
+        if module.LABEL_KIND != CLASSES:
+            continue
+        tried += 1
+        exclusion = loads(widget(page(folder, sample(folder))).attributes["exclusion-category"])["text"]
+        # AWS documents neither of the two.
+        for labels in ([exclusion], []):
+            content = {module.ANSWER_NAME: {"labels": labels}}
+            assert not module.read_answer(content, sample(folder)["labels"])
+    assert tried

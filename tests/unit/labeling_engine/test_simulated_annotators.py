@@ -15,6 +15,7 @@ import pytest
 
 from labeling_engine import InvalidAnnotators, JobStatus, SimulatedAnnotators, SimulationFailed, Task, Worker
 from labeling_engine.simulated_annotators import Annotator
+from labeling_engine.template import answer_element
 from unit.labeling_engine.job_kit import (
     ISSUER,
     POST,
@@ -271,7 +272,7 @@ def test_answers_have_the_name_of_the_templates_element() -> None:
 @pytest.mark.parametrize(
     ("template", "reason"),
     [
-        ("<crowd-form></crowd-form>", "crowd-form; expected one of crowd-classifier, crowd-image-classifier"),
+        ("<crowd-form></crowd-form>", "crowd-form; expected one of crowd-bounding-box, crowd-classifier"),
         ("<p>hello</p>", "no crowd element"),
         ("<crowd-image-classifier categories='[]'>", "no name attribute"),
         ("<crowd-image-classifier name='x'>", "no attribute categories"),
@@ -314,6 +315,59 @@ def test_a_job_stopped_from_outside_ends_in_the_middle() -> None:
     assert job.counters["HumanLabeled"] == 5
 
 
+def test_an_element_behind_liquid_tags_is_found_and_what_it_begins_with_is_known() -> None:
+    template = """<crowd-form><crowd-bounding-box name="boundingBox"
+        {% if task.input.suggestion %}initial-value="{{ task.input.suggestion | to_json }}"{% endif %}
+        labels="{{ task.input.labels | to_json | escape }}"></crowd-bounding-box></crowd-form>"""
+    element = answer_element(template, {"crowd-bounding-box"})
+    assert element.resolve("labels", {"labels": ["a", "b"]}) == ["a", "b"]
+    assert element.begins_with("initial-value", {"suggestion": [{"label": "a"}]})
+    assert not element.begins_with("initial-value", {"suggestion": None})
+    assert not element.begins_with("overlay", {"suggestion": [{"label": "a"}]})
+
+
+@pytest.mark.parametrize("suggestion", [None, [{"label": "0", "left": 1, "top": 1, "width": 2, "height": 2}]])
+def test_an_answer_says_that_what_was_suggested_has_been_changed(suggestion: Any) -> None:
+    rows = image_rows(1)
+    job, world = make_job(rows, NumberOfHumanWorkersPerDataObject=1)
+    world.objects["s3://bucket/template.liquid.html"] = b"""<crowd-bounding-box name="boundingBox"
+        initial-value="{{ task.input.suggestion | to_json }}" labels="['0', '1']">"""
+    world.functions[PRE] = lambda event: {"taskInput": {"suggestion": suggestion}}
+    world.functions[POST] = lambda _: []
+    box = {"label": "1", "left": 5, "top": 6, "width": 10, "height": 12}
+    document = {
+        "seed": 1,
+        "truth": {rows[0]["source-ref"]: {"width": 40, "height": 30, "boxes": [box]}},
+        "annotators": [annotator("ann", accuracy=1.0)],
+    }
+    run(job, world, SimulatedAnnotators.from_document(document))
+    (record,) = answers(world)
+    content = record["answerContent"]["boundingBox"]
+    assert content["inputImageProperties"] == {"height": 30, "width": 40}
+    assert content.get("initialValueModified") == (None if suggestion is None else True)
+
+
+@pytest.mark.parametrize(
+    ("tag", "truth", "expected"),
+    [
+        ("crowd-image-classifier-multi-select", "0", "a list of some of the labels"),
+        ("crowd-image-classifier-multi-select", ["7"], "a list of some of the labels"),
+        ("crowd-bounding-box", {"boxes": []}, '"width", "height", "boxes"'),
+        ("crowd-bounding-box", {"width": 5, "height": 5, "boxes": [{"label": "7"}]}, '"left", "top"'),
+        ("crowd-semantic-segmentation", {"mask": "no base64", "labels": ["0"]}, "base64 of a PNG"),
+    ],
+)
+def test_a_truth_that_is_not_of_the_elements_form_is_told(tag: str, truth: Any, expected: str) -> None:
+    rows = image_rows(1)
+    job, world = make_job(rows)
+    attribute = "categories" if "select" in tag else "labels"
+    world.objects["s3://bucket/template.liquid.html"] = f"""<{tag} name="x" {attribute}="['0']">""".encode()
+    document = {"seed": 1, "truth": {rows[0]["source-ref"]: truth}, "annotators": [annotator("ann")]}
+    with pytest.raises(SimulationFailed) as caught:
+        run(job, world, SimulatedAnnotators.from_document(document))
+    assert expected in str(caught.value)
+
+
 # Who they are
 
 
@@ -347,7 +401,7 @@ def test_a_document_may_name_a_file_with_the_truth(tmp_path: Path) -> None:
         ({"seed": "1"}, "seed is '1'"),
         ({"speed": 3}, "unknown key 'speed'"),
         ({"truth": ["0"]}, "truth is no object"),
-        ({"truth": {"a": 1}}, "truth is no object"),
+        ({"truth": {"a": 1}}, "truth is no object of category names, lists of them, boxes or masks"),
         ({"truth": "no/such/file.json"}, "'no/such/file.json' cannot be read"),
         ({"annotators": []}, "at least one annotator"),
         ({"annotators": ["ann"]}, "annotators[0]: 'ann' is no object"),

@@ -1,26 +1,31 @@
-"""Builds a whole campaign on scikit-learn's digits in a simulated S3, played by the program's own steps.
+"""Builds whole campaigns of every task type in a simulated S3, played by the program's own steps.
 
-People are three simulated workers; what they answered is kept beside the campaign, so that tests can count
-it independently of what the report reads back.
+The data are scikit-learn's digits, and texts and scenes that `unit.batch.made_data` makes. People are three
+simulated workers; what they answered is kept beside the campaign, so that tests can count it independently of
+what the report reads back. Their answers go through the labelling functions' own consolidation.
 """
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from truthloop import aws, task_types
+from truthloop import aws, palette
 from truthloop.campaign import Campaign, InputManifest
 from truthloop.decide import assess
+from truthloop.labeling import annotations, workers
+from truthloop.labeling.jobs import JobRecord
 from truthloop.layout import CampaignLayout
 from truthloop.manifest import (
     Row,
@@ -37,8 +42,10 @@ from truthloop.prices import Prices
 from truthloop.request import parse_request
 from truthloop.s3 import S3Gateway
 from truthloop.splits import Splits, candidate, draw
+from truthloop.task_types import ConsolidationHelp
 from truthloop_batch import evaluation, scoring, selection, training
 from truthloop_batch.context import Context
+from unit.batch import made_data
 
 BUCKET = "truthloop-test-data"
 ATTRIBUTE = "digit"
@@ -51,6 +58,29 @@ WORKERS = (
     ("private.us-east-1.bbbb111122223333", 0.85, 6.5),
     ("private.us-east-1.cccc111122223333", 0.60, 2.5),
 )
+MALFORMED = {"other-form": 1}
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a task type's campaigns are about, by an object's number.
+
+    Attributes
+    ----------
+    row
+        The keys of the manifest's row that hold the object.
+    answer
+        What a worker of some accuracy submits, (number, accuracy, luck) -> answerContent.
+    label
+        The true label as an input manifest has it; None where tests need no labels in the input.
+    """
+
+    task_type: str
+    attribute: str
+    classes: tuple[str, ...]
+    row: Callable[[int], dict[str, str]]
+    answer: Callable[[int, float, random.Random], dict[str, Any]]
+    label: Callable[[int], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,8 +90,13 @@ class GivenAnswer:
     job: str
     object: int
     worker: str
-    label: int
+    content: dict[str, Any]
     seconds: float
+
+    @property
+    def label(self) -> int:
+        """The index of the label, of one class."""
+        return CLASSES.index(self.content["crowd-image-classifier"]["label"])
 
 
 @dataclass
@@ -69,10 +104,10 @@ class BuiltCampaign:
     """A campaign whose rounds are all done, and that nobody has finalised."""
 
     context: Context
+    data: Data
     inputs: list[Row]
-    truth: dict[str, int]
     answers: list[GivenAnswer] = field(default_factory=list)
-    consolidated: dict[tuple[str, int], int] = field(default_factory=dict)
+    consolidated: dict[tuple[str, int], Any] = field(default_factory=dict)
 
     @property
     def s3(self) -> S3Gateway:
@@ -104,23 +139,35 @@ class BuiltCampaign:
         ]
 
 
+# ------------------------------------------------------------------------------------------------ objects
+
+
 @cache
 def digit_files() -> tuple[list[bytes], list[int]]:
     """All digits as PNG files of 64 x 64 pixels, ink on paper, and what they show."""
     data = load_digits()
     files = []
     for pixels in data.images:
-        buffer = io.BytesIO()
         ink = Image.fromarray((255 - pixels * (255 / 16)).astype("uint8"))
-        ink.resize((64, 64), Image.Resampling.BICUBIC).save(buffer, "PNG")
-        files.append(buffer.getvalue())
+        files.append(_png(ink.resize((64, 64), Image.Resampling.BICUBIC)))
     return files, [int(digit) for digit in data.target]
+
+
+@cache
+def made_scene(number: int) -> made_data.Scene:
+    return made_data.scene(number, size=(128, 96), noise=14)
 
 
 def upload_digits(count: int) -> None:
     """Store the first digits; all campaigns share them."""
     for number, content in enumerate(digit_files()[0][:count]):
         put_object(image_uri(number), content)
+
+
+def upload_scenes(count: int) -> None:
+    """Store the first scenes; all campaigns share them."""
+    for number in range(count):
+        put_object(scene_uri(number), made_scene(number).png)
 
 
 def put_object(uri: str, content: bytes) -> None:
@@ -131,39 +178,145 @@ def image_uri(number: int) -> str:
     return f"s3://{BUCKET}/images/{number:04d}.png"
 
 
+def scene_uri(number: int) -> str:
+    return f"s3://{BUCKET}/scenes/{number:04d}.png"
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+# ------------------------------------------------------------------------------------------------ workers
+
+
+def _choose_digit(number: int, accuracy: float, luck: random.Random) -> dict[str, Any]:
+    right = digit_files()[1][number]
+    chosen = right if luck.random() < accuracy else (right + luck.choice([3, 5])) % 10
+    return {"crowd-image-classifier": {"label": CLASSES[chosen]}}
+
+
+def _choose_topic(number: int, accuracy: float, luck: random.Random) -> dict[str, Any]:
+    right = number % 3
+    chosen = right if luck.random() < accuracy else (right + luck.choice([1, 2])) % 3
+    return {"crowd-classifier": {"label": made_data.TOPICS[chosen]}}
+
+
+def _tag(number: int, accuracy: float, luck: random.Random) -> dict[str, Any]:
+    shown = {kind for kind, *_ in made_scene(number).boxes}
+    given = [
+        shape
+        for kind, shape in enumerate(made_data.SHAPES)
+        if (kind in shown) == (luck.random() < (1 + accuracy) / 2)
+    ]
+    return {"crowd-image-classifier-multi-select": {"labels": given}}
+
+
+def _draw_boxes(number: int, accuracy: float, luck: random.Random) -> dict[str, Any]:
+    drawn = []
+    for kind, *sides in made_scene(number).boxes:
+        if luck.random() > (1 + accuracy) / 2:
+            continue
+        left, top, width, height = (side + luck.gauss(0, 4 * (1 - accuracy)) for side in sides)
+        drawn.append({**_box(kind, left, top), "width": max(width, 4), "height": max(height, 4)})
+    if luck.random() > accuracy + 0.2:
+        drawn.append(_box(luck.randrange(3), luck.uniform(0, 90), luck.uniform(0, 60)))
+    return {"boundingBox": {"boundingBoxes": drawn, "inputImageProperties": {"height": 96, "width": 128}}}
+
+
+def _box(kind: int, left: float, top: float) -> dict[str, Any]:
+    return {
+        "label": made_data.SHAPES[kind],
+        "left": max(left, 0),
+        "top": max(top, 0),
+        "width": 20,
+        "height": 20,
+    }
+
+
+def _paint(number: int, accuracy: float, luck: random.Random) -> dict[str, Any]:
+    reach = round(12 * (1 - accuracy))
+    moved = (luck.randint(-reach, reach), luck.randint(-reach, reach))
+    mask = np.roll(made_scene(number).mask, moved, axis=(0, 1))
+    if luck.random() > (1 + accuracy) / 2:
+        mask = np.where(mask == luck.randint(1, 3), 0, mask)
+    colors = np.zeros((4, 4), np.uint8)
+    for index in range(1, 4):
+        colors[index] = (*palette.rgb(palette.color(index + 4)), 255)
+    return {
+        "crowd-semantic-segmentation": {
+            "labeledImage": {"pngImageData": base64.b64encode(_png(Image.fromarray(colors[mask]))).decode()},
+            "labelMappings": {
+                shape: {"color": palette.color(index + 5)} for index, shape in enumerate(made_data.SHAPES)
+            },
+            "inputImageProperties": {"height": 96, "width": 128},
+        }
+    }
+
+
+def _text_row(number: int) -> dict[str, str]:
+    return {"source": made_data.text(number, number % 3, japanese=number % 5 == 0)}
+
+
+DIGITS = Data(
+    "image-classification",
+    ATTRIBUTE,
+    CLASSES,
+    lambda number: {"source-ref": image_uri(number)},
+    _choose_digit,
+    lambda number: digit_files()[1][number],
+)
+TEXTS = Data("text-classification", "topic", made_data.TOPICS, _text_row, _choose_topic)
+
+
+def _scene_row(number: int) -> dict[str, str]:
+    return {"source-ref": scene_uri(number)}
+
+
+TAGS = Data("image-multi-label", "shapes", made_data.SHAPES, _scene_row, _tag)
+BOXES = Data("bounding-box", "boxes", made_data.SHAPES, _scene_row, _draw_boxes)
+MASKS = Data("semantic-segmentation", "painted-ref", made_data.SHAPES, _scene_row, _paint)
+
+
+# ----------------------------------------------------------------------------------------------- campaign
+
+
 def build_campaign(
     name: str = "digits",
+    data: Data = DIGITS,
     images: int = 160,
     rounds: int = 3,
-    classes: Sequence[str] = CLASSES,
     labeled: Callable[[int], bool] = lambda number: False,
     fails: Callable[[int], bool] = lambda number: False,
+    malformed: Callable[[int, str], bool] = lambda number, worker: False,
     responses: bool = True,
     response_fields: Sequence[str] = ("submissionTime", "acceptanceTime", "timeSpentInSeconds"),
     **settings: Any,
 ) -> BuiltCampaign:
-    """Play a campaign on the first digits, which are stored already, up to its last decision.
+    """Play a campaign on the first objects, which are stored already, up to its last decision.
 
     Parameters
     ----------
     labeled, fails
-        By a digit's number: whether its row comes with a label; whether no worker ever answers for it.
+        By an object's number: whether its row comes with a label; whether no worker ever answers for it.
+    malformed
+        By an object's number and a worker: whether the answer has another form.
     responses, response_fields
         Whether the workers' single answers are kept in S3, and with which optional fields.
     settings
         Further keys of the campaign request.
     """
     s3, layout = S3Gateway(), CampaignLayout(BUCKET, name)
-    digits = digit_files()[1]
-    truth: dict[str, int] = {}
     inputs: list[Row] = []
     for number in range(images):
-        uri = image_uri(number)
-        truth[uri] = digits[number]
-        row = {"source-ref": uri, "id": f"user-{number}", "scan": {"form": "数字", "note": "a\u2028b 🖊"}}
-        inputs.append({**row, ATTRIBUTE: digits[number]} if labeled(number) else row)
-    context = _prepare(s3, layout, inputs, classes, rounds, settings)
-    built = BuiltCampaign(context, inputs, truth)
+        row = {**data.row(number), "id": f"user-{number}", "scan": {"form": "数字", "note": "a\u2028b 🖊"}}
+        if labeled(number):
+            assert data.label is not None
+            row[data.attribute] = data.label(number)
+        inputs.append(row)
+    context = _prepare(s3, layout, data, inputs, rounds, settings)
+    built = BuiltCampaign(context, data, inputs)
     decisions: list[dict[str, Any]] = []
     for number in range(rounds):
         context = Context.open(layout.uri, number, s3=s3)
@@ -171,7 +324,7 @@ def build_campaign(
             for shard in range(context.request.scoring.shards):
                 scoring.run(Context.open(layout.uri, number, shard, s3))
         selection.run(context)
-        merge = _label(built, number, fails, responses, response_fields)
+        merge = _label(built, number, fails, malformed, responses, response_fields)
         training.run(context)
         evaluation.run(context)
         usage = [{"step": "train", "index": None, "seconds": 30.0 + number, "vcpus": 1, "memory_mib": 2048}]
@@ -184,7 +337,7 @@ def build_campaign(
                 merge=merge,
                 evaluation=s3.read_json(layout.evaluation(number)),
                 usage=usage,
-                counts=count(context.rows(), ATTRIBUTE, context.splits.held_out),
+                counts=count(context.rows(), data.attribute, context.splits.held_out),
                 now=STARTED + timedelta(minutes=10 * (number + 1)),
             )
         )
@@ -196,18 +349,18 @@ def build_campaign(
 def _prepare(
     s3: S3Gateway,
     layout: CampaignLayout,
+    data: Data,
     inputs: Sequence[Row],
-    classes: Sequence[str],
     rounds: int,
     settings: dict[str, Any],
 ) -> Context:
     request = parse_request(
         {
             "campaign": layout.campaign,
-            "task_type": "image-classification",
+            "task_type": data.task_type,
             "manifest_uri": f"s3://{BUCKET}/input.manifest",
-            "label_categories": list(classes),
-            "label_attribute": ATTRIBUTE,
+            "label_categories": list(data.classes),
+            "label_attribute": data.attribute,
             "selection": {"strategy": "margin", "seed_size": 12, "round_size": 8, "random_control": True},
             "splits": {"test_fraction": 0.25, "validation_fraction": 0.1},
             "scoring": {"shards": 2},
@@ -215,9 +368,9 @@ def _prepare(
             **settings,
         }
     )
-    rows = [with_provenance(row, ATTRIBUTE) for row in inputs]
+    rows = [with_provenance(row, data.attribute) for row in inputs]
     splits: Splits = draw(
-        [candidate(row_id(row), row, ATTRIBUTE, None) for row in rows],
+        [candidate(row_id(row), row, data.attribute, None) for row in rows],
         request.splits.test_fraction,
         request.splits.validation_fraction,
         request.seed,
@@ -241,77 +394,100 @@ def _label(
     built: BuiltCampaign,
     number: int,
     fails: Callable[[int], bool],
+    malformed: Callable[[int, str], bool],
     responses: bool,
     response_fields: Sequence[str],
 ) -> dict[str, Any]:
     """Play the round's labelling job as Ground Truth leaves it in S3, and merge its labels."""
-    s3, layout, context = built.s3, built.layout, built.context
-    job = labeling_job_name(layout, number, 1)
+    s3, layout, attribute = built.s3, built.layout, built.data.attribute
+    name = labeling_job_name(layout, number, 1)
     sent = list(read_master(s3, layout.selection_manifest(number)))
     if not sent:
+        workers.sum_up(s3, layout, number, None)
         merge = {"job": None, "status": "NothingToLabel", "labeled": 0, "failed": 0, "answers": 0}
         s3.write_json(layout.merge(number), merge)
         return merge
-    given: dict[str, list[tuple[str, int]]] = {}
+    payload = []
     for line, row in enumerate(sent):
-        if fails(int(row["id"].removeprefix("user-"))):
-            continue
-        given[str(line)] = _answers(built, job, line, row)
-    labels = task_types.get("image-classification").consolidate(given, context.classes)
+        object_number = int(row["id"].removeprefix("user-"))
+        given = {} if fails(object_number) else _answers(built, name, line, object_number, malformed)
+        payload.append(
+            {
+                "datasetObjectId": str(line),
+                "annotations": [
+                    {"workerId": worker, "annotationData": {"content": json.dumps(content)}}
+                    for worker, content in given.items()
+                ],
+            }
+        )
+    job = JobRecord(
+        job_name=name,
+        campaign=layout.campaign,
+        campaign_uri=layout.uri,
+        round=number,
+        attempt=1,
+        task_type=built.data.task_type,
+        label_categories=built.data.classes,
+        label_attribute=attribute,
+        task_token="",
+        waiting_since="",
+    )
+    skills = workers.earlier_skills(s3, layout, number)
+    batch = annotations.consolidate(
+        payload,
+        job,
+        s3.read_json,
+        STARTED + timedelta(minutes=5),
+        ConsolidationHelp(
+            {worker: skill.counts for worker, skill in skills.items()}, workers.store_of(s3, job)
+        ),
+    )
+    workers.keep_evidence(s3, job, batch.evidence)
     output, updates = [], {}
-    for line, row in enumerate(sent):
-        metadata: dict[str, Any] = {
-            "type": "groundtruth/image-classification",
-            "human-annotated": "yes",
-            "creation-date": "2026-03-01T09:05:00.000000",
-            "job-name": f"labeling-job/{job}",
-        }
-        label = labels.get(str(line))
-        if label is None:
-            output.append(
-                {**row, f"{ATTRIBUTE}-metadata": {**metadata, "failure-reason": "Nobody answered."}}
-            )
-            updates[row_id(row)] = {"truthloop": {"failures": row["truthloop"]["failures"] + 1}}
-            continue
-        built.consolidated[job, line] = label.value
-        update = {
-            ATTRIBUTE: label.value,
-            f"{ATTRIBUTE}-metadata": {**metadata, **label.metadata},
-            "truthloop": {
-                **{key: row["truthloop"][key] for key in ("reason", "score", "model")},
-                "round": number,
-                "job": job,
-                "labeled_by": "people",
-                "annotators": len(given[str(line)]),
-            },
-        }
-        output.append({key: value for key, value in merge_row(row, update).items() if key != "truthloop"})
+    for line, (row, entry) in enumerate(zip(sent, batch.entries, strict=True)):
+        content = entry["consolidatedAnnotation"]["content"]
+        update: dict[str, Any]
+        if attribute in content:
+            built.consolidated[name, line] = content[attribute]
+            told = {key: row["truthloop"][key] for key in ("reason", "score", "model")}
+            told |= {"round": number, "job": name, "labeled_by": "people"}
+            told |= {"annotators": content[f"{attribute}-metadata"]["annotators"]}
+            update = {**content, "truthloop": told}
+        else:
+            update = {"truthloop": {"failures": row["truthloop"]["failures"] + 1}}
         updates[row_id(row)] = update
-    s3.write_lines_once(layout.labeling_output_manifest(job), map(encode_row, output))
+        written = merge_row(row, content)
+        output.append({key: value for key, value in written.items() if key != "truthloop"})
+    s3.write_lines_once(layout.labeling_output_manifest(name), map(encode_row, output))
+    workers.sum_up(s3, layout, number, name)
     if responses:
-        _write_responses(built, job, response_fields)
+        _write_responses(built, name, response_fields)
     merge_into(s3, layout.master_manifest(), updates)
+    labels = sum(attribute in update for update in updates.values())
     merge = {
-        "job": job,
+        "job": name,
         "status": "Completed",
-        "labeled": len(labels),
-        "failed": len(sent) - len(labels),
-        "answers": sum(len(each) for each in given.values()),
+        "labeled": labels,
+        "failed": len(sent) - labels,
+        "answers": sum(len(item["annotations"]) for item in payload),
     }
     s3.write_json(layout.merge(number), merge)
     return merge
 
 
-def _answers(built: BuiltCampaign, job: str, line: int, row: Row) -> list[tuple[str, int]]:
-    answers = []
+def _answers(
+    built: BuiltCampaign, job: str, line: int, number: int, malformed: Callable[[int, str], bool]
+) -> Mapping[str, dict[str, Any]]:
+    answers = {}
     for worker, accuracy, speed in WORKERS:
         # The same object gets the same answers in whatever order it is asked for.
-        luck = random.Random(f"{row['source-ref']}:{worker}")  # noqa: S311
-        right = built.truth[row["source-ref"]]
-        label = right if luck.random() < accuracy else (right + luck.choice([3, 5])) % 10
+        luck = random.Random(f"{number}:{worker}")  # noqa: S311
+        content = built.data.answer(number, accuracy, luck)
+        if malformed(number, worker):
+            content = MALFORMED
         seconds = round(speed * luck.uniform(0.5, 1.8), 3)
-        built.answers.append(GivenAnswer(job, line, worker, label, seconds))
-        answers.append((worker, label))
+        built.answers.append(GivenAnswer(job, line, worker, content, seconds))
+        answers[worker] = content
     return answers
 
 
@@ -329,10 +505,9 @@ def _write_responses(built: BuiltCampaign, job: str, response_fields: Sequence[s
                 "submissionTime": _iso(accepted + timedelta(seconds=answer.seconds)),
                 "timeSpentInSeconds": answer.seconds,
             }
-            label = built.context.classes[answer.label]
             entries.append(
                 {
-                    "answerContent": {"crowd-image-classifier": {"label": label}},
+                    "answerContent": answer.content,
                     "workerId": answer.worker,
                     "workerMetadata": {"identityData": {"sub": f"person-{answer.worker[-4:]}"}},
                     **{key: optional[key] for key in response_fields},

@@ -11,7 +11,10 @@ import pytest
 from markupsafe import Markup
 
 from truthloop_batch.report import charts
+from truthloop_batch.report.measures import MEASURES
 from unit.report.test_learning import curve
+
+ACCURACY, MAP_50 = MEASURES["accuracy"], MEASURES["map_50"]
 
 
 def drawings(markup: Markup) -> list[Any]:
@@ -41,13 +44,16 @@ def test_ticks_are_evenly_spaced_and_enclose_the_values(low: float, high: float)
 def test_every_mark_says_its_value_in_words_for_mouse_keyboard_and_screen_reader() -> None:
     strategy, control = curve((50, 0.70), (100, 0.90)), curve((50, 0.70), (100, 0.80))
     markup = charts.learning_curve(
-        [("margin sampling", "strategy", strategy), ("random control", "control", control)], None, "summary"
+        ACCURACY,
+        [("margin sampling", "strategy", strategy), ("random control", "control", control)],
+        None,
+        "summary",
     )
     for drawing in drawings(markup):
         assert drawing.get("aria-label") == "summary"
         tips = [mark.get("aria-label") for mark in marks(drawing, "strategy")]
         assert tips[1].replace("\u2060", "") == (
-            "margin sampling, round 1: 90.0% accuracy (89.0–91.0%) with 100 training labels"
+            "margin sampling, round 1: accuracy 90.0% (89.0–91.0%) with 100 training labels"
         )
         assert [mark.find("title").text for mark in marks(drawing, "strategy")] == tips
         assert len(marks(drawing, "control")) == 2
@@ -55,7 +61,7 @@ def test_every_mark_says_its_value_in_words_for_mouse_keyboard_and_screen_reader
 
 def test_points_stand_in_proportion_to_their_values() -> None:
     points = curve((0, 0.2), (50, 0.4), (100, 0.6))
-    drawing = drawings(charts.learning_curve([("margin", "strategy", points)], None, ""))[0]
+    drawing = drawings(charts.learning_curve(ACCURACY, [("margin", "strategy", points)], None, ""))[0]
     dots = [mark.findall("circle")[-1] for mark in marks(drawing, "strategy")]
     across = [float(dot.get("cx")) for dot in dots]
     down = [float(dot.get("cy")) for dot in dots]
@@ -64,8 +70,21 @@ def test_points_stand_in_proportion_to_their_values() -> None:
     assert down[0] > down[1] > down[2]
 
 
+def test_the_axis_is_named_after_the_measure_and_counts_in_its_unit() -> None:
+    points = curve((0, 0.2), (50, 0.4), (100, 0.6))
+    for measure, name, ends in (
+        (ACCURACY, "test accuracy", {"20%", "60%"}),
+        (MAP_50, "test mAP@0.5", {"0.2", "0.6"}),
+    ):
+        for drawing in drawings(charts.learning_curve(measure, [("margin", "strategy", points)], None, "")):
+            texts = {element.text for element in drawing.iter("text")}
+            assert {name} | ends <= texts
+    tip = marks(drawing, "strategy")[1].get("aria-label")
+    assert "mAP@0.5 0.400 (0.390\u2060–\u20600.410) with 50" in tip
+
+
 def test_a_single_round_draws_points_and_no_line() -> None:
-    for drawing in drawings(charts.learning_curve([("m", "strategy", curve((50, 0.9)))], None, "")):
+    for drawing in drawings(charts.learning_curve(ACCURACY, [("m", "strategy", curve((50, 0.9)))], None, "")):
         assert len(marks(drawing, "strategy")) == 1
         assert not drawing.findall(".//path")
         numbers = re.findall(r"[\d.]+|nan|inf", " ".join(e.get("cx", "") for e in drawing.iter("circle")))

@@ -96,7 +96,7 @@ def test_the_model_labels_the_rest_with_its_own_prediction_in_ground_truths_shap
     assert len(rows) > 20
     for row in rows:
         content = campaign.s3.read_bytes(row["source-ref"])
-        (probabilities,) = model.predict(np.stack([model.adapter.read(content)])).probabilities
+        (probabilities,) = model.predict(np.stack([model.adapter.reader(campaign.s3.read_bytes)(content)]))
         second, first = np.sort(probabilities)[-2:]
         assert row[ATTRIBUTE] == int(probabilities.argmax())
         metadata = row[f"{ATTRIBUTE}-metadata"]
@@ -286,7 +286,7 @@ def test_learning_curves_are_the_evaluations(campaign: BuiltCampaign) -> None:
     last = evaluations[-1]["arms"]["model"]
     model = report["model"]
     assert model["confusion"] == last["confusion"]
-    assert model["accuracy"] == last["accuracy"]
+    assert model["quality"] == last["quality"]
     assert model["uri"] == campaign.layout.model(2)
     mistakes = sum(map(sum, last["confusion"])) - sum(last["confusion"][i][i] for i in range(10))
     assert 0 < sum(pair["rows"] for pair in model["most_confused"]) <= mistakes
@@ -342,13 +342,13 @@ def test_the_gallery_holds_the_hardest_rows_hardest_first(campaign: BuiltCampaig
     for item in [item for group in hardest.values() for item in group]:
         row = by_id[item["id"]]
         assert item["content"] == row["source-ref"]
-        assert item["label"] == CLASSES[row[ATTRIBUTE]]
+        assert item["label"] == [{"label": CLASSES[row[ATTRIBUTE]], "count": 1}]
         assert (item["labeled_by"], item["reason"]) == (told(row)["labeled_by"], told(row)["reason"])
 
 
 def test_facts_of_the_campaign_are_the_requests(campaign: BuiltCampaign) -> None:
     report = campaign.report()
-    assert report["schema_version"] == 1
+    assert report["schema_version"] == 2
     facts = report["campaign"]
     assert facts["rows"] == 160
     assert facts["splits"] == {"test": 40, "validation": 16, "pool": 104}
@@ -427,20 +427,28 @@ def test_repeated_malformed_and_foreign_answer_files_do_not_mislead(cloud: None)
     assert entries[worker]["answers"] == given + 1
     assert entries[worker]["compared"] == given
     assert (entries["unknown"]["answers"], entries["unknown"]["agreement"]) == (1, None)
+    assert [entries[name]["malformed"] for name in (worker, "unknown", WORKERS[1][0])] == [1, 1, 0]
+    (reason,) = built.report()["problems"]["malformed"]
+    assert reason["count"] == 2
+    assert "crowd-image-classifier.label" in reason["reason"]
     merged, other = built.report()["jobs"]
     assert (merged["name"], merged["status"]) == (job, "Completed")
     assert (other["attempt"], other["status"], other["answers"]) == (2, None, 0)
     assert "not merged" in built.page()
 
 
-def test_answers_of_a_job_without_an_output_manifest_are_counted_and_not_compared(cloud: None) -> None:
+def test_answers_of_workers_of_whom_nothing_is_known_are_counted_and_not_compared(cloud: None) -> None:
     built = build_campaign(name="failed", rounds=1, **SMALL)
     job = built.documents("merge")[0]["job"]
     delete(built.layout.labeling_output_manifest(job))
+    delete(built.layout.workers(0))
     finalise.run(built.context)
+    assert built.report()["annotators"]
     for entry in built.report()["annotators"]:
         assert entry["answers"] > 0
         assert (entry["compared"], entry["agreement"], entry["agreement_interval"]) == (0, None, None)
+        assert entry["skill"] == {"right": None}
+    assert [job["malformed"] for job in built.report()["jobs"]] == [0]
 
 
 def test_the_document_is_plain_json_with_every_key_of_its_schema(campaign: BuiltCampaign) -> None:

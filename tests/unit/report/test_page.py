@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from truthloop_batch.report import page
+from truthloop_batch.report.pictures import Picture, Thumbnail
 from unit.report.campaigns import BuiltCampaign
 
 FOLDER = Path(page.__file__).parent
@@ -64,15 +65,19 @@ def item(identifier: str, **changes: Any) -> dict[str, Any]:
         "id": identifier,
         "content": f"s3://bucket/{identifier}.png",
         "is_text": False,
-        "label": "1",
+        "label": [{"label": "1", "count": 1}],
         "labeled_by": "people",
         "reason": "margin",
         "round": 1,
         "annotators": 3,
         "confidence": 0.5,
-        "model_label": "7",
+        "model_label": [{"label": "7", "count": 1}],
         "model_confidence": 0.9,
         "margin": 0.8,
+        "agreement": 0.0,
+        "boxes": None,
+        "model_boxes": None,
+        "mask_uri": None,
         "split": "pool",
         **changes,
     }
@@ -115,7 +120,7 @@ def test_every_colour_has_a_value_for_the_light_and_for_the_dark_theme() -> None
     assert all(value.startswith("light-dark(") for value in colours.values())
     assert 'data-theme="light"] { color-scheme: light' in style
     assert 'data-theme="dark"] { color-scheme: dark' in style
-    set_elsewhere = {"--key", "--mark", "--band", "--share", "--rows"}
+    set_elsewhere = {"--key", "--mark", "--band", "--share", "--rows", "--swatch"}
     assert set(re.findall(r"var\((--[a-z-]+)", style)) - set_elsewhere <= set(defined)
     # A colour outside the root would be the same in both themes; shadows and the transparent are none.
     rest = style.replace(root, "")
@@ -165,7 +170,7 @@ def test_texts_and_marks_stand_out_from_their_background(name: str, least: float
 
 def test_headline_figures_are_the_reports(campaign: BuiltCampaign) -> None:
     report, text = campaign.report(), Document(campaign.page()).text
-    assert f"{report['model']['accuracy'] * 100:.1f}%" in text
+    assert f"{report['model']['quality'] * 100:.1f}%" in text
     assert f"${report['cost']['total_usd']:,.2f}" in text
     assert report["learning"]["sentence"] in text
     assert report["stop"]["reason"] in text
@@ -179,7 +184,7 @@ def test_every_number_that_a_chart_shows_stands_in_a_table_too(campaign: BuiltCa
     report, text = campaign.report(), Document(campaign.page()).text.replace("\u2060", "")
     for arm in report["learning"]["arms"].values():
         for point in arm:
-            assert f"{point['accuracy'] * 100:.1f}%" in text
+            assert f"{point['quality'] * 100:.1f}%" in text
             assert f"{point['macro_f1']:.3f}" in text
     for entry in report["selection"]:
         assert f"{entry['pool']['median']:.3f}" in text
@@ -240,13 +245,15 @@ def test_texts_of_the_campaign_can_neither_break_the_page_nor_run(report: Any) -
     report["model"]["uri"] = EVIL
     report["annotators"][0]["worker"] = EVIL
     report["jobs"][0] |= {"name": EVIL, "status": EVIL}
-    evil = {"content": EVIL, "label": EVIL, "model_label": EVIL, "reason": EVIL}
+    evil_label = [{"label": EVIL, "count": 1}]
+    evil = {"content": EVIL, "label": evil_label, "model_label": evil_label, "reason": EVIL}
+    report["problems"]["failures"] = report["problems"]["malformed"] = [{"reason": EVIL, "count": 3}]
     report["hardest"] = {
         "least_agreed": [item("a", **evil, is_text=True)],
         "disputed": [item("b", **evil)],
         "least_certain": [],
     }
-    html = page.render(report, {"b": "data:image/png;base64,AAAA"})
+    html = page.render(report, {"b": Picture(Thumbnail("data:image/png;base64,AAAA", 4, 3))})
     document = Document(html)
     assert len(document.named("script")) == 1
     assert [picture["src"] for picture in document.named("img")] == ["data:image/png;base64,AAAA"]

@@ -12,17 +12,19 @@ from datetime import datetime
 from typing import Any
 
 from truthloop import task_types
+from truthloop.consolidation.skills import Evidence
 from truthloop.errors import InvalidText, InvalidUri, ObjectNotFound, TruthloopError
 from truthloop.labeling.jobs import JobRecord
 from truthloop.manifest import metadata_key
 from truthloop.names import labeling_job_name_of
 from truthloop.s3 import parse_uri
-from truthloop.task_types import MalformedAnswer, TaskType
+from truthloop.task_types import ConsolidationHelp, MalformedAnswer, TaskType
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html
 _CREATION_DATE = "%Y-%m-%dT%H:%M:%S.%f"
 
 ReadJson = Callable[[str], Any]
+_NO_HELP = ConsolidationHelp()
 
 
 class InvalidAnnotationEvent(TruthloopError):
@@ -50,11 +52,14 @@ class Batch:
         The answers that were left out.
     answers
         How many answers were used.
+    evidence
+        By object and worker what the answers say of the workers.
     """
 
     entries: list[dict[str, Any]]
     rejected: list[Rejected]
     answers: int
+    evidence: dict[str, Mapping[str, Evidence]]
 
 
 def job_name_of(event: Mapping[str, Any]) -> str:
@@ -81,7 +86,9 @@ def prepare_task(event: Mapping[str, Any], job: JobRecord) -> dict[str, Any]:
     """
     task_type = task_types.get(job.task_type)
     return {
-        "taskInput": task_type.task_input(event["dataObject"], job.label_categories),
+        "taskInput": task_type.task_input(
+            event["dataObject"], job.label_categories, job.label_attribute, job.instructions
+        ),
         "isHumanAnnotationRequired": True,
     }
 
@@ -111,7 +118,11 @@ def read_payload(event: Mapping[str, Any], read_json: ReadJson) -> list[Mapping[
 
 
 def consolidate(
-    payload: list[Mapping[str, Any]], job: JobRecord, read_json: ReadJson, now: datetime
+    payload: list[Mapping[str, Any]],
+    job: JobRecord,
+    read_json: ReadJson,
+    now: datetime,
+    help: ConsolidationHelp = _NO_HELP,
 ) -> Batch:
     """Make one label of all workers' answers to an object.
 
@@ -124,6 +135,8 @@ def consolidate(
         Objects {"datasetObjectId", "annotations": [{"workerId", "annotationData": {"content"|"s3Uri"}}]}.
     read_json
         Reads the JSON document at an S3 URI.
+    help
+        What is known of the workers, and where files of labels go.
     """
     task_type = task_types.get(job.task_type)
     originals = {str(item["datasetObjectId"]): item["datasetObjectId"] for item in payload}
@@ -142,7 +155,12 @@ def consolidate(
     labels = task_type.consolidate(
         {identifier: list(given.items()) for identifier, given in answers.items() if given},
         job.label_categories,
+        help,
     )
+    for identifier, label in labels.items():
+        for worker, reason in label.rejected.items():
+            rejected[identifier].append(Rejected(identifier, worker, reason))
+            del answers[identifier][worker]
 
     entries = []
     for identifier, original in originals.items():
@@ -173,6 +191,7 @@ def consolidate(
         entries=entries,
         rejected=[each for reasons in rejected.values() for each in reasons],
         answers=sum(len(given) for given in answers.values()),
+        evidence={identifier: label.evidence for identifier, label in labels.items() if label.evidence},
     )
 
 

@@ -54,6 +54,7 @@ def create_labeling_job(
         label_attribute=campaign.request.label_attribute,
         task_token=task_token,
         waiting_since=now.isoformat(),
+        instructions=campaign.request.labeling.instructions,
     )
     return waiting.start(record, submission(campaign, layout, round_number, name, functions))
 

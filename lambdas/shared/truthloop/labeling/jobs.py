@@ -42,6 +42,8 @@ class JobRecord:
         "open" while an execution waits, "released" after it was told.
     waiting_since
         When the token was stored, ISO 8601.
+    instructions
+        What the campaign tells the workers, beside what the template does.
     status
         The job's status when the execution was told; None before.
     counters, counters_since
@@ -58,6 +60,7 @@ class JobRecord:
     label_attribute: str
     task_token: str
     waiting_since: str
+    instructions: str = ""
     state: str = OPEN
     created_at: str = ""
     status: str | None = None
