@@ -27,6 +27,7 @@ from truthloop.s3 import S3Gateway
 from truthloop.task_types import ConsolidationHelp, InvalidDataObject
 from unit.labeling import answers
 from unit.labeling.kit import BUCKET, CATEGORIES, LAYOUT, NOW, record
+from worker_ui.rendering import render
 
 TASK_TYPES = (
     "bounding-box",
@@ -566,6 +567,9 @@ def consolidate(answers, label_categories, help=ConsolidationHelp()):
 '''
 
 
+SIXTH_TEMPLATE = '<crowd-form><img src="{{ task.input.taskObject | grant_read_access }}"><crowd-input name="transcription">'
+
+
 @pytest.fixture
 def sixth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A task type more: one module in a folder that the package is looked up in, and nothing else."""
@@ -579,13 +583,17 @@ def sixth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     sys.modules.pop("truthloop.task_types.image_transcription", None)
 
 
-def test_a_task_type_is_added_by_one_module_alone(sixth: str, s3: S3Gateway, jobs: JobsTable) -> None:
+def test_a_task_type_is_added_by_one_module_and_its_template(
+    sixth: str, s3: S3Gateway, jobs: JobsTable
+) -> None:
     assert task_types.names() == tuple(sorted([*TASK_TYPES, sixth]))
     known = record(task_type=sixth, label_categories=("a", "b"))
     jobs.open(known)
     row = with_provenance({"source-ref": "s3://images/1.png"}, "label")
     s3.write_bytes(LAYOUT.master_manifest(), encode_row(row).encode())
-    assert prepare_task({"dataObject": row}, known)["taskInput"]["taskObject"] == "s3://images/1.png"
+    task = prepare_task({"dataObject": row}, known)["taskInput"]
+    page = render(SIXTH_TEMPLATE, task, lambda uri: uri.replace("s3://", "https://"))
+    assert page.html == '<crowd-form><img src="https://images/1.png"><crowd-input name="transcription">'
     given = {"ann": {"transcription": "出口"}, "bo": {"transcription": "出口"}, "cy": {"transcription": 7}}
     batch = run([answers.item("0", given)], known)
     assert [each.worker_id for each in batch.rejected] == ["private.us-east-1.cy"]
