@@ -583,9 +583,7 @@ def sixth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     sys.modules.pop("truthloop.task_types.image_transcription", None)
 
 
-def test_a_task_type_is_added_by_one_module_and_its_template(
-    sixth: str, s3: S3Gateway, jobs: JobsTable
-) -> None:
+def test_a_task_type_is_added_by_a_module_and_a_template(sixth: str, s3: S3Gateway, jobs: JobsTable) -> None:
     assert task_types.names() == tuple(sorted([*TASK_TYPES, sixth]))
     known = record(task_type=sixth, label_categories=("a", "b"))
     jobs.open(known)
@@ -593,7 +591,10 @@ def test_a_task_type_is_added_by_one_module_and_its_template(
     s3.write_bytes(LAYOUT.master_manifest(), encode_row(row).encode())
     task = prepare_task({"dataObject": row}, known)["taskInput"]
     page = render(SIXTH_TEMPLATE, task, lambda uri: uri.replace("s3://", "https://"))
-    assert page.html == '<crowd-form><img src="https://images/1.png"><crowd-input name="transcription">'
+    assert (
+        page.html
+        == '<crowd-form><img src="https://images/1.png"><crowd-input name="transcription"></crowd-form>'
+    )
     given = {"ann": {"transcription": "出口"}, "bo": {"transcription": "出口"}, "cy": {"transcription": 7}}
     batch = run([answers.item("0", given)], known)
     assert [each.worker_id for each in batch.rejected] == ["private.us-east-1.cy"]
