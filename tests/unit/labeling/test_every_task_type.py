@@ -567,7 +567,8 @@ def consolidate(answers, label_categories, help=ConsolidationHelp()):
 '''
 
 
-SIXTH_TEMPLATE = '<crowd-form><img src="{{ task.input.taskObject | grant_read_access }}"><crowd-input name="transcription">'
+SIXTH_TEMPLATE = """<crowd-form><img src="{{ task.input.taskObject | grant_read_access }}">
+<crowd-input name="transcription"></crowd-input></crowd-form>"""
 
 
 @pytest.fixture
@@ -591,10 +592,8 @@ def test_a_task_type_is_added_by_a_module_and_a_template(sixth: str, s3: S3Gatew
     s3.write_bytes(LAYOUT.master_manifest(), encode_row(row).encode())
     task = prepare_task({"dataObject": row}, known)["taskInput"]
     page = render(SIXTH_TEMPLATE, task, lambda uri: uri.replace("s3://", "https://"))
-    assert (
-        page.html
-        == '<crowd-form><img src="https://images/1.png"><crowd-input name="transcription"></crowd-form>'
-    )
+    assert page.problem is None
+    assert '<img src="https://images/1.png">' in str(page.html)
     given = {"ann": {"transcription": "出口"}, "bo": {"transcription": "出口"}, "cy": {"transcription": 7}}
     batch = run([answers.item("0", given)], known)
     assert [each.worker_id for each in batch.rejected] == ["private.us-east-1.cy"]
