@@ -17,8 +17,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         return
     tried = len(caught) + len(missed)
     hold = f"{len(held)} of {len(held) + len(not_held)}" if not_held else str(len(held))
-    line = f"terraform: {hold} checks hold; {tried} mutations tried, "
-    terminalreporter.write_line(line + (f"{len(caught)} caught" if missed else "all caught"))
+    outcome = f"{len(caught)} caught" if missed or not tried else "all caught"
+    terminalreporter.write_line(f"terraform: {hold} checks hold; {tried} mutations tried, {outcome}")
     for name in not_held:
         terminalreporter.write_line(f"terraform: does not hold: {name}")
     for name in missed:

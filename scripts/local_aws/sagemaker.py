@@ -582,10 +582,6 @@ def _members(document: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: document[name] for name in names if name in document}
 
 
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
 def _reference_code(arn: str) -> str:
     return hashlib.sha256(arn.encode()).hexdigest()[:10]
 

@@ -112,7 +112,7 @@ _clients = threading.Lock()
 @cache
 def _client(region: str, service: str, role_arn: str | None) -> Any:
     session = boto3.session.Session()
-    keys = roles.environment(role_arn or "arn:aws:iam::123456789012:role/none", _SESSION)
+    keys = roles.environment(role_arn or f"arn:aws:iam::{settings.ACCOUNT_ID}:role/none", _SESSION)
     return session.client(
         service,
         region_name=region,
