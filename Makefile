@@ -12,11 +12,13 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # What bootstrap, plan, deploy … work on: terraform/envs/<ENV>.tfvars with its <ENV>.s3.tfbackend. There is no default,
 # so that nothing is deployed or destroyed by a forgotten word.
 ENV  ?=
-# The demo's task type, random seed and number of objects (none: the task type's own); ANNOTATOR=me labels too.
+# The demo's task type, random seed and number of objects (none: the task type's own); ANNOTATOR=me labels too, and
+# AUDIT=sample or all has auditors check the labels, among which a tenth of mistakes is planted.
 TASK      ?= image-classification
 SEED      ?= 1
 SIZE      ?=
 ANNOTATOR ?=
+AUDIT     ?= none
 # Test processes; each file stays in one, and the end-to-end files wait more than they compute.
 TEST_WORKERS ?= 2
 
@@ -52,8 +54,8 @@ setup: $(VENV)/.ready $(VENV)/.terraform-ready ## Make the Python environment (a
 # ---- run and test ------------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: setup build ## Run a whole campaign on the embedded AWS: make demo [TASK=bounding-box] [SEED=1] [SIZE=200] [ANNOTATOR=me]
-	@$(BIN)/truthloop demo --task "$(TASK)" --seed "$(SEED)" --annotator "$(ANNOTATOR)" $(if $(SIZE),--size "$(SIZE)")
+demo: setup build ## Run a whole campaign on the embedded AWS: make demo [TASK=bounding-box] [SEED=1] [SIZE=200] [AUDIT=all] [ANNOTATOR=me]
+	@$(BIN)/truthloop demo --task "$(TASK)" --seed "$(SEED)" --annotator "$(ANNOTATOR)" --audit "$(AUDIT)" $(if $(SIZE),--size "$(SIZE)")
 
 .PHONY: test
 test: setup build lint typecheck ## Check style and types, and run every test (needs no AWS account)

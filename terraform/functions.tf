@@ -1,5 +1,6 @@
-# The functions by their folder in lambdas/. `asynchronous` ones are invoked by EventBridge, which does not wait for an
-# answer, so what they fail on goes to the dead-letter queue. A timeout is at most that of the state that waits for it.
+# The functions by their folder in lambdas/. `asynchronous` ones are invoked by EventBridge or CloudWatch Logs, which do not
+# wait for an answer, so what they fail on goes to the dead-letter queue. A timeout is at most that of the state that waits
+# for it.
 locals {
   # By their archives' names.
   layers = {
@@ -16,8 +17,9 @@ locals {
       layers          = ["powertools"]
       policy_json     = data.aws_iam_policy_document.preflight.json
       environment = {
-        DATA_BUCKET  = local.data_bucket_name
-        WORKTEAM_ARN = local.arns.workteam
+        AUDITORS_WORKTEAM_ARN = local.arns.auditors_workteam
+        DATA_BUCKET           = local.data_bucket_name
+        WORKTEAM_ARN          = local.arns.workteam
       }
     }
 
@@ -36,7 +38,7 @@ locals {
     }
 
     create_labeling_job = {
-      description     = "Stores the task token and creates the labelling job of a round."
+      description     = "Stores the task token and creates the labelling job of a round or of an audit's step."
       timeout_seconds = 300
       memory_mb       = 512
       asynchronous    = false
@@ -110,6 +112,87 @@ locals {
       environment = {
         DATA_BUCKET = local.data_bucket_name
         JOBS_TABLE  = local.names.jobs_table
+      }
+    }
+
+    start_audit = {
+      description     = "Freezes what is to be audited of a labelling job that has ended, and starts the audit once."
+      timeout_seconds = 300
+      memory_mb       = 512
+      asynchronous    = true
+      layers          = ["powertools"]
+      policy_json     = data.aws_iam_policy_document.start_audit.json
+      environment = {
+        AUDIT_STATE_MACHINE_ARN = local.arns.audit_state_machine
+        AUDITORS_WORKTEAM_ARN   = local.arns.auditors_workteam
+        DATA_BUCKET             = local.data_bucket_name
+        JOBS_TABLE              = local.names.jobs_table
+        STANDALONE_AUDITS       = jsonencode(local.standalone_audits)
+      }
+    }
+
+    advance_audit = {
+      description     = "Reads what an audit's last job brought and plans the next step."
+      timeout_seconds = 900
+      memory_mb       = 2048
+      asynchronous    = false
+      layers          = ["powertools"]
+      policy_json     = data.aws_iam_policy_document.advance_audit.json
+      environment = {
+        DATA_BUCKET = local.data_bucket_name
+      }
+    }
+
+    finish_audit = {
+      description     = "Tells the campaign that waits for an audit, or the subscribers, how it ended."
+      timeout_seconds = 120
+      memory_mb       = 256
+      asynchronous    = false
+      layers          = ["powertools"]
+      policy_json     = data.aws_iam_policy_document.finish_audit.json
+      environment = {
+        JOBS_TABLE             = local.names.jobs_table
+        NOTIFICATION_TOPIC_ARN = local.arns.notifications
+      }
+    }
+
+    merge_audit = {
+      description     = "Merges what an audit decided into the master manifest."
+      timeout_seconds = 900
+      memory_mb       = 2048
+      asynchronous    = false
+      layers          = ["powertools"]
+      policy_json     = data.aws_iam_policy_document.merge_audit.json
+      environment = {
+        DATA_BUCKET = local.data_bucket_name
+      }
+    }
+
+    record_answers = {
+      description     = "Records each worker's answer, what it agrees with, and the verdicts on it."
+      timeout_seconds = 60
+      memory_mb       = 256
+      asynchronous    = true
+      layers          = ["powertools"]
+      policy_json     = data.aws_iam_policy_document.record_answers.json
+      environment = {
+        ANSWERS_TABLE = local.names.answers_table
+        JOBS_TABLE    = local.names.jobs_table
+        WORKERS_TABLE = local.names.workers_table
+      }
+    }
+
+    record_activity = {
+      description     = "Records the tasks that workers declined or returned."
+      timeout_seconds = 60
+      memory_mb       = 256
+      asynchronous    = true
+      layers          = ["powertools"]
+      policy_json     = data.aws_iam_policy_document.record_activity.json
+      environment = {
+        ANSWERS_TABLE = local.names.answers_table
+        JOBS_TABLE    = local.names.jobs_table
+        WORKERS_TABLE = local.names.workers_table
       }
     }
 

@@ -43,7 +43,48 @@ data "aws_iam_policy_document" "read_campaigns" {
   }
 }
 
-# ---- functions of the state machine ---------------------------------------------------------------------------------
+# The audits of stand-alone jobs; those of a campaign's rounds are among the campaign's.
+data "aws_iam_policy_document" "read_audits" {
+  statement {
+    sid       = "ReadAudits"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.arns.data_bucket}/audits/*"]
+  }
+}
+
+data "aws_iam_policy_document" "write_audits" {
+  statement {
+    sid       = "WriteAudits"
+    actions   = ["s3:PutObject"]
+    resources = ["${local.arns.data_bucket}/audits/*", "${local.arns.data_bucket}/campaigns/*/audits/*"]
+  }
+}
+
+# Nothing where stand-alone jobs are not audited.
+data "aws_iam_policy_document" "read_standalone_jobs" {
+  dynamic "statement" {
+    for_each = local.standalone_buckets
+
+    content {
+      sid       = "ReadStandaloneJobs"
+      actions   = ["s3:GetObject"]
+      resources = [for arn in statement.value : "${arn}/*"]
+    }
+  }
+
+  dynamic "statement" {
+    for_each = local.standalone_buckets
+
+    content {
+      sid = "ListStandaloneJobs"
+      # Their answers are found by their folder; and without it S3 answers 403 for an object that doesn't exist.
+      actions   = ["s3:ListBucket"]
+      resources = statement.value
+    }
+  }
+}
+
+# ---- functions of the state machines --------------------------------------------------------------------------------
 
 data "aws_iam_policy_document" "preflight" {
   source_policy_documents = [
@@ -92,12 +133,15 @@ data "aws_iam_policy_document" "prepare" {
 }
 
 data "aws_iam_policy_document" "create_labeling_job" {
-  source_policy_documents = [data.aws_iam_policy_document.read_campaigns.json]
+  source_policy_documents = [
+    data.aws_iam_policy_document.read_campaigns.json,
+    data.aws_iam_policy_document.read_audits.json,
+  ]
 
   statement {
     sid     = "CreateLabelingJobs"
     actions = ["sagemaker:CreateLabelingJob", "sagemaker:DescribeLabelingJob"]
-    # A job's name begins with the campaign's.
+    # A job's name begins with the campaign's or the audit's.
     resources = [local.arns.labeling_jobs]
   }
 
@@ -123,7 +167,7 @@ data "aws_iam_policy_document" "create_labeling_job" {
     sid = "ResumeWhenNothingIsToBeDone"
     # Nothing is to be labelled, or the job exists and has ended.
     actions   = ["states:SendTaskFailure", "states:SendTaskSuccess"]
-    resources = [local.arns.state_machine]
+    resources = [local.arns.audit_state_machine, local.arns.state_machine]
   }
 }
 
@@ -140,6 +184,88 @@ data "aws_iam_policy_document" "merge_labels" {
     sid       = "ReadJobs"
     actions   = ["dynamodb:GetItem"]
     resources = [local.arns.jobs_table]
+  }
+}
+
+data "aws_iam_policy_document" "start_audit" {
+  source_policy_documents = [
+    data.aws_iam_policy_document.read_campaigns.json,
+    data.aws_iam_policy_document.read_audits.json,
+    data.aws_iam_policy_document.write_audits.json,
+    data.aws_iam_policy_document.read_standalone_jobs.json,
+  ]
+
+  statement {
+    sid     = "AskForTheJob"
+    actions = ["sagemaker:DescribeLabelingJob"]
+    # A job's name begins with the campaign's, and that of a stand-alone one as its makers like.
+    resources = [local.arns.labeling_jobs]
+  }
+
+  statement {
+    sid       = "KeepWhoWaits"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [local.arns.jobs_table]
+  }
+
+  statement {
+    sid       = "StartAudits"
+    actions   = ["states:StartExecution"]
+    resources = [local.arns.audit_state_machine]
+  }
+
+  statement {
+    sid = "ResumeWhenNothingIsToBeDone"
+    # There is nothing to audit, or an event came first, and the audit was over before the campaign asked for it.
+    actions   = ["states:SendTaskSuccess"]
+    resources = [local.arns.state_machine]
+  }
+}
+
+data "aws_iam_policy_document" "advance_audit" {
+  source_policy_documents = [
+    data.aws_iam_policy_document.read_campaigns.json,
+    data.aws_iam_policy_document.read_audits.json,
+    data.aws_iam_policy_document.write_audits.json,
+    data.aws_iam_policy_document.read_standalone_jobs.json,
+  ]
+}
+
+data "aws_iam_policy_document" "finish_audit" {
+  source_policy_documents = [data.aws_iam_policy_document.read_audits.json]
+
+  statement {
+    sid       = "ReadAuditsOfCampaigns"
+    actions   = ["s3:GetObject"]
+    resources = ["${local.arns.data_bucket}/campaigns/*/audits/*"]
+  }
+
+  statement {
+    sid       = "FindWhoWaits"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [local.arns.jobs_table]
+  }
+
+  statement {
+    sid       = "ResumeExecution"
+    actions   = ["states:SendTaskFailure", "states:SendTaskSuccess"]
+    resources = [local.arns.state_machine]
+  }
+
+  statement {
+    sid       = "Notify"
+    actions   = ["sns:Publish"]
+    resources = [local.arns.notifications]
+  }
+}
+
+data "aws_iam_policy_document" "merge_audit" {
+  source_policy_documents = [data.aws_iam_policy_document.read_campaigns.json]
+
+  statement {
+    sid       = "WriteLabels"
+    actions   = ["s3:PutObject"]
+    resources = ["${local.arns.data_bucket}/campaigns/*/manifest/*"]
   }
 }
 
@@ -198,7 +324,64 @@ data "aws_iam_policy_document" "release_labeling_job" {
   statement {
     sid       = "ResumeExecution"
     actions   = ["states:SendTaskFailure", "states:SendTaskSuccess"]
-    resources = [local.arns.state_machine]
+    resources = [local.arns.audit_state_machine, local.arns.state_machine]
+  }
+}
+
+data "aws_iam_policy_document" "record_answers" {
+  statement {
+    sid     = "ReadAnswersEvidenceAndVerdicts"
+    actions = ["s3:GetObject"]
+    resources = [
+      "${local.arns.data_bucket}/audits/*",
+      "${local.arns.data_bucket}/campaigns/*/audits/*",
+      "${local.arns.data_bucket}/campaigns/*/labeling/*",
+    ]
+  }
+
+  statement {
+    sid = "TellMissingFilesFromRefusedOnes"
+    # Without it S3 answers 403 for an object that doesn't exist, as for one that may not be read.
+    actions   = ["s3:ListBucket"]
+    resources = [local.arns.data_bucket]
+  }
+
+  statement {
+    sid       = "FindJobs"
+    actions   = ["dynamodb:GetItem"]
+    resources = [local.arns.jobs_table]
+  }
+
+  statement {
+    sid       = "RecordAnswers"
+    actions   = ["dynamodb:BatchWriteItem", "dynamodb:UpdateItem"]
+    resources = [local.arns.answers_table]
+  }
+
+  statement {
+    sid       = "GivePseudonyms"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [local.arns.workers_table]
+  }
+}
+
+data "aws_iam_policy_document" "record_activity" {
+  statement {
+    sid       = "FindJobs"
+    actions   = ["dynamodb:GetItem"]
+    resources = [local.arns.jobs_table]
+  }
+
+  statement {
+    sid       = "RecordActivity"
+    actions   = ["dynamodb:UpdateItem"]
+    resources = [local.arns.answers_table]
+  }
+
+  statement {
+    sid       = "GivePseudonyms"
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [local.arns.workers_table]
   }
 }
 
@@ -225,7 +408,13 @@ data "aws_iam_policy_document" "reconcile_labeling_jobs" {
   statement {
     sid       = "ResumeExecutions"
     actions   = ["states:SendTaskFailure", "states:SendTaskHeartbeat", "states:SendTaskSuccess"]
-    resources = [local.arns.state_machine]
+    resources = [local.arns.audit_state_machine, local.arns.state_machine]
+  }
+
+  statement {
+    sid       = "SeeHowAuditsGetOn"
+    actions   = ["states:DescribeExecution"]
+    resources = [local.arns.audit_executions]
   }
 }
 
@@ -240,6 +429,17 @@ data "aws_iam_policy_document" "pre_annotation" {
 }
 
 data "aws_iam_policy_document" "post_annotation" {
+  # An auditor who corrects a mask begins with the one that is there.
+  dynamic "statement" {
+    for_each = local.standalone_buckets
+
+    content {
+      sid       = "ReadStandaloneMasks"
+      actions   = ["s3:GetObject"]
+      resources = [for arn in statement.value : "${arn}/*"]
+    }
+  }
+
   statement {
     sid       = "ReadJobs"
     actions   = ["dynamodb:GetItem"]
@@ -247,15 +447,25 @@ data "aws_iam_policy_document" "post_annotation" {
   }
 
   statement {
-    sid       = "ReadAnswersAndSkills"
-    actions   = ["s3:GetObject"]
-    resources = ["${local.arns.data_bucket}/campaigns/*/labeling/*", "${local.arns.data_bucket}/campaigns/*/rounds/*"]
+    sid     = "ReadAnswersAndWhatIsKnown"
+    actions = ["s3:GetObject"]
+    resources = [
+      "${local.arns.data_bucket}/audits/*",
+      "${local.arns.data_bucket}/campaigns/*/audits/*",
+      "${local.arns.data_bucket}/campaigns/*/gold.manifest",
+      "${local.arns.data_bucket}/campaigns/*/labeling/*",
+      "${local.arns.data_bucket}/campaigns/*/rounds/*",
+    ]
   }
 
   statement {
-    sid       = "WriteMasksAndEvidence"
-    actions   = ["s3:PutObject"]
-    resources = ["${local.arns.data_bucket}/campaigns/*/labeling/*"]
+    sid     = "WriteMasksAndEvidence"
+    actions = ["s3:PutObject"]
+    resources = [
+      "${local.arns.data_bucket}/audits/*/jobs/*",
+      "${local.arns.data_bucket}/campaigns/*/audits/*/jobs/*",
+      "${local.arns.data_bucket}/campaigns/*/labeling/*",
+    ]
   }
 
   statement {
@@ -266,7 +476,7 @@ data "aws_iam_policy_document" "post_annotation" {
   }
 }
 
-# ---- Ground Truth, the Batch program, the state machine -------------------------------------------------------------
+# ---- Ground Truth, the Batch program, the state machines ------------------------------------------------------------
 
 data "aws_iam_policy_document" "labeling" {
   source_policy_documents = [
@@ -275,15 +485,23 @@ data "aws_iam_policy_document" "labeling" {
   ]
 
   statement {
-    sid       = "ReadSelectionAndTemplate"
-    actions   = ["s3:GetObject"]
-    resources = ["${local.arns.data_bucket}/campaigns/*", "${local.arns.data_bucket}/templates/*"]
+    sid     = "ReadSelectionAndTemplate"
+    actions = ["s3:GetObject"]
+    resources = [
+      "${local.arns.data_bucket}/audits/*",
+      "${local.arns.data_bucket}/campaigns/*",
+      "${local.arns.data_bucket}/templates/*",
+    ]
   }
 
   statement {
-    sid       = "WriteOutput"
-    actions   = ["s3:AbortMultipartUpload", "s3:PutObject"]
-    resources = ["${local.arns.data_bucket}/campaigns/*/labeling/*"]
+    sid     = "WriteOutput"
+    actions = ["s3:AbortMultipartUpload", "s3:PutObject"]
+    resources = [
+      "${local.arns.data_bucket}/audits/*/jobs/*",
+      "${local.arns.data_bucket}/campaigns/*/audits/*/jobs/*",
+      "${local.arns.data_bucket}/campaigns/*/labeling/*",
+    ]
   }
 
   statement {
@@ -343,10 +561,12 @@ data "aws_iam_policy_document" "active_learning_loop" {
     resources = [
       local.function_arns.create_labeling_job,
       local.function_arns.decide,
+      local.function_arns.merge_audit,
       local.function_arns.merge_labels,
       local.function_arns.preflight,
       local.function_arns.prepare,
       local.function_arns.record_outcome,
+      local.function_arns.start_audit,
     ]
   }
 
@@ -376,5 +596,17 @@ data "aws_iam_policy_document" "active_learning_loop" {
     actions = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
     # Step Functions itself keeps this rule, which tells it that a job has ended.
     resources = ["arn:${local.partition}:events:${var.aws_region}:${local.account_id}:rule/StepFunctionsGetEventsForBatchJobsRule"]
+  }
+}
+
+data "aws_iam_policy_document" "label_audit" {
+  statement {
+    sid     = "InvokeFunctions"
+    actions = ["lambda:InvokeFunction"]
+    resources = [
+      local.function_arns.advance_audit,
+      local.function_arns.create_labeling_job,
+      local.function_arns.finish_audit,
+    ]
   }
 }

@@ -43,6 +43,33 @@ module "jobs_table" {
   }
 }
 
+# Every answer of a worker, by the labelling job and the object in it: when it was given, how long it took, what it agrees
+# with, and what auditors say. People are pseudonyms here.
+module "answers_table" {
+  source = "./modules/table"
+
+  name                        = local.names.answers_table
+  hash_key                    = "answer_of"
+  range_key                   = "worker"
+  deletion_protection_enabled = var.protect_data
+  kms_key_arn                 = local.kms_key_arn
+
+  global_secondary_indexes = {
+    by-campaign = { hash_key = "campaign", range_key = "submitted_at" }
+    by-worker   = { hash_key = "worker", range_key = "submitted_at" }
+  }
+}
+
+# Who is behind a pseudonym, apart from the answers, so that it can be forgotten without them.
+module "workers_table" {
+  source = "./modules/table"
+
+  name                        = local.names.workers_table
+  hash_key                    = "worker"
+  deletion_protection_enabled = var.protect_data
+  kms_key_arn                 = local.kms_key_arn
+}
+
 module "notifications" {
   source = "./modules/notifications"
 
@@ -137,11 +164,20 @@ module "labeling" {
   role_name                = local.names.labeling_role
   policy_json              = data.aws_iam_policy_document.labeling.json
   template_paths           = local.template_paths
-  workforce                = var.existing.workteam_arn == null ? var.workforce : null
-  workteam_name            = local.names.workteam
-  workteam_description     = "Labels what the campaigns of ${var.name_prefix} select."
   kms_key_arn              = local.kms_key_arn
   permissions_boundary_arn = var.permissions_boundary_arn
+
+  workforce = var.workforce == null ? null : {
+    user_pool          = var.workforce.user_pool
+    client_id          = var.workforce.client_id
+    user_group         = var.existing.workteam_arn == null ? var.workforce.user_group : null
+    auditor_user_group = local.makes_auditors_workteam ? var.workforce.auditor_user_group : null
+  }
+
+  workteam_name                 = local.names.workteam
+  workteam_description          = "Labels what the campaigns of ${var.name_prefix} select."
+  auditors_workteam_name        = local.names.auditors_workteam
+  auditors_workteam_description = "Audits the labels of ${var.name_prefix}."
 }
 
 module "active_learning_loop" {
@@ -161,11 +197,33 @@ module "active_learning_loop" {
     prepare_function_arn             = local.function_arns.prepare
     create_labeling_job_function_arn = local.function_arns.create_labeling_job
     merge_labels_function_arn        = local.function_arns.merge_labels
+    start_audit_function_arn         = local.function_arns.start_audit
+    merge_audit_function_arn         = local.function_arns.merge_audit
     decide_function_arn              = local.function_arns.decide
     record_outcome_function_arn      = local.function_arns.record_outcome
     job_queue_arn                    = local.arns.job_queue
     # Without a revision it means the newest one.
     job_definition_arn = local.arns.job_definition
+  })
+}
+
+# Audits run beside the campaigns: that of a stand-alone job has none, and that of a round outlives a campaign that failed.
+module "label_audit" {
+  source = "./modules/state_machine"
+
+  name                     = local.names.audit_state_machine
+  account_id               = local.account_id
+  aws_region               = var.aws_region
+  policy_json              = data.aws_iam_policy_document.label_audit.json
+  kms_key_arn              = local.kms_key_arn
+  log_execution_data       = var.log_execution_data
+  log_retention_in_days    = var.log_retention_in_days
+  permissions_boundary_arn = var.permissions_boundary_arn
+
+  definition = templatefile("${path.module}/state_machines/label_audit.asl.json", {
+    advance_audit_function_arn       = local.function_arns.advance_audit
+    create_labeling_job_function_arn = local.function_arns.create_labeling_job
+    finish_audit_function_arn        = local.function_arns.finish_audit
   })
 }
 
@@ -186,6 +244,64 @@ module "labeling_job_state_change" {
   })
 }
 
+# A job that failed has no labels to audit; those of a stopped one are kept. The function passes over audits' own jobs, and
+# over those whose policy wants no audit.
+module "labeling_job_to_audit" {
+  source = "./modules/event_rule"
+
+  name                  = "${var.name_prefix}-labeling-job-to-audit"
+  description           = "A labelling job has ended with labels: start the audit that its campaign or its name asks for."
+  function_arn          = module.function["start_audit"].function_arn
+  dead_letter_queue_arn = local.dead_letter_queue_arn
+
+  event_pattern = jsonencode({
+    source      = ["aws.sagemaker"]
+    detail-type = ["SageMaker Ground Truth Labeling Job State Change"]
+    detail      = { LabelingJobStatus = ["Completed", "Stopped"] }
+  })
+}
+
+# Below labeling/ of a campaign or jobs/ of an audit Ground Truth keeps every answer, and the functions what they make of
+# them; an audit's verdicts lie beside its steps.
+module "answer_arrived" {
+  source = "./modules/event_rule"
+
+  name                  = "${var.name_prefix}-answer-arrived"
+  description           = "An answer of a worker, what it agrees with, or a verdict on a label has been written: record it."
+  function_arn          = module.function["record_answers"].function_arn
+  dead_letter_queue_arn = local.dead_letter_queue_arn
+
+  event_pattern = jsonencode({
+    source      = ["aws.s3"]
+    detail-type = ["Object Created"]
+    detail = {
+      bucket = { name = [local.data_bucket_name] }
+      object = {
+        key = [
+          { wildcard = "*/annotations/worker-response/*.json" },
+          { wildcard = "*/annotations/consolidated-annotation/workers/*.json" },
+          { wildcard = "audits/*/steps/*.verdicts.json" },
+          { wildcard = "campaigns/*/audits/*/steps/*.verdicts.json" },
+        ]
+      }
+    }
+  })
+}
+
+module "worker_activity" {
+  source = "./modules/log_subscription"
+  count  = var.worker_activity == null ? 0 : 1
+
+  name                  = "${var.name_prefix}-worker-activity"
+  account_id            = local.account_id
+  aws_region            = var.aws_region
+  log_group_name        = var.worker_activity.log_group_name
+  create_log_group      = var.worker_activity.create_log_group
+  function_arn          = module.function["record_activity"].function_arn
+  kms_key_arn           = local.kms_key_arn
+  log_retention_in_days = var.log_retention_in_days
+}
+
 module "reconcile_labeling_jobs" {
   source = "./modules/event_rule"
 
@@ -199,13 +315,14 @@ module "reconcile_labeling_jobs" {
 module "monitoring" {
   source = "./modules/monitoring"
 
-  name_prefix            = var.name_prefix
-  aws_region             = var.aws_region
-  alarm_topic_arn        = module.notifications.topic_arn
-  dead_letter_queue_name = local.dead_letter_queue_name
-  function_names         = { for folder, function in module.function : folder => function.function_name }
-  metrics_namespace      = local.metrics_namespace
-  monthly_budget_usd     = var.monitoring.monthly_budget_usd
-  state_machine_arn      = local.arns.state_machine
-  thresholds             = var.monitoring.thresholds
+  name_prefix             = var.name_prefix
+  aws_region              = var.aws_region
+  alarm_topic_arn         = module.notifications.topic_arn
+  dead_letter_queue_name  = local.dead_letter_queue_name
+  function_names          = { for folder, function in module.function : folder => function.function_name }
+  metrics_namespace       = local.metrics_namespace
+  monthly_budget_usd      = var.monitoring.monthly_budget_usd
+  state_machine_arn       = local.arns.state_machine
+  audit_state_machine_arn = local.arns.audit_state_machine
+  thresholds              = var.monitoring.thresholds
 }

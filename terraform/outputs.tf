@@ -3,6 +3,21 @@ output "alarm_arns" {
   value       = module.monitoring.alarm_arns
 }
 
+output "answers_table_name" {
+  description = "Name of the table of workers' answers."
+  value       = module.answers_table.table_name
+}
+
+output "audit_state_machine_arn" {
+  description = "ARN of the state machine that runs an audit."
+  value       = module.label_audit.state_machine_arn
+}
+
+output "auditors_workteam_arn" {
+  description = "ARN of the work team that audits where a request names no other; null for none."
+  value       = local.makes_auditors_workteam ? module.labeling.auditors_workteam_arn : var.existing.auditors_workteam_arn
+}
+
 output "dashboard_name" {
   description = "Name of the CloudWatch dashboard."
   value       = module.monitoring.dashboard_name
@@ -61,6 +76,11 @@ output "notification_topic_arn" {
 output "state_machine_arn" {
   description = "ARN of the state machine that runs a campaign."
   value       = module.active_learning_loop.state_machine_arn
+}
+
+output "workers_table_name" {
+  description = "Name of the table of who is behind the answers' pseudonyms."
+  value       = module.workers_table.table_name
 }
 
 output "workteam_arn" {

@@ -64,8 +64,9 @@ variable "create_kms_key" {
 }
 
 variable "existing" {
-  description = "Names and ARNs of things that exist: each is used instead of one that the stack would make. They must be known when a plan is made."
+  description = "Names and ARNs of things that exist: each is used instead of one that the stack would make. They must be known when a plan is made. What a data bucket tells EventBridge is its owner's matter: without its events no answers are recorded."
   type = object({
+    auditors_workteam_arn = optional(string)
     data_bucket_name      = optional(string)
     dead_letter_queue_arn = optional(string)
     image_repository_arn  = optional(string)
@@ -74,6 +75,16 @@ variable "existing" {
   })
   default  = {}
   nullable = false
+
+  validation {
+    condition     = var.existing.auditors_workteam_arn == null || can(regex("^arn:[a-z-]+:sagemaker:${var.aws_region}:[0-9]{12}:workteam/private-crowd/[a-zA-Z0-9-]{1,63}$", var.existing.auditors_workteam_arn))
+    error_message = "The auditors' existing work team must be given by the ARN of a private one in the stack's region, which ends in :workteam/private-crowd/ and the team's name."
+  }
+
+  validation {
+    condition     = var.existing.auditors_workteam_arn == null ? true : var.existing.auditors_workteam_arn != var.existing.workteam_arn
+    error_message = "Nobody audits their own labels: existing.workteam_arn and existing.auditors_workteam_arn must be two teams."
+  }
 
   validation {
     condition     = var.existing.data_bucket_name == null || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.existing.data_bucket_name))
@@ -238,6 +249,75 @@ variable "protect_data" {
   nullable    = false
 }
 
+variable "standalone_audits" {
+  description = "Audits of labelling jobs that belong to no campaign: how the names of such jobs begin, null for none; what is audited, by the keys of a request's section audit; and how many people label a rejected object again. What they label and what they write must lie in input_buckets."
+  type = object({
+    job_name_prefix = optional(string)
+    policy = optional(object({
+      policy               = optional(string, "sample")
+      random_share         = optional(number)
+      risk_share           = optional(number)
+      minimum              = optional(number)
+      auto_sample          = optional(number)
+      final_sample         = optional(number)
+      auditors_per_object  = optional(number)
+      relabel_rounds       = optional(number)
+      workteam_arn         = optional(string)
+      expert_workteam_arn  = optional(string)
+      price_per_answer_usd = optional(number)
+    }), {})
+    workers_per_object = optional(number, 3)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.standalone_audits.job_name_prefix == null || can(regex("^[a-zA-Z0-9][a-zA-Z0-9-]{0,62}$", var.standalone_audits.job_name_prefix))
+    error_message = "The beginning of the names of stand-alone jobs must have 1 to 63 letters, digits and hyphens, and not begin with a hyphen."
+  }
+
+  validation {
+    condition     = contains(["sample", "all"], var.standalone_audits.policy.policy)
+    error_message = "The policy of stand-alone audits must be sample or all; to audit none, leave job_name_prefix out."
+  }
+
+  validation {
+    condition = alltrue([
+      for share in [var.standalone_audits.policy.random_share, var.standalone_audits.policy.risk_share] :
+      share == null ? true : share >= 0 && share <= 1
+    ])
+    error_message = "The shares of labels that stand-alone audits look at must be numbers from 0 to 1."
+  }
+
+  validation {
+    condition = alltrue([
+      for bounds in [
+        { value = var.standalone_audits.policy.minimum, least = 1, most = 10000 },
+        { value = var.standalone_audits.policy.auto_sample, least = 1, most = 10000 },
+        { value = var.standalone_audits.policy.final_sample, least = 0, most = 10000 },
+        { value = var.standalone_audits.policy.auditors_per_object, least = 1, most = 9 },
+        { value = var.standalone_audits.policy.relabel_rounds, least = 0, most = 9 },
+        { value = var.standalone_audits.workers_per_object, least = 1, most = 9 },
+      ] :
+      bounds.value == null ? true : bounds.value >= bounds.least && bounds.value <= bounds.most && floor(bounds.value) == bounds.value
+    ])
+    error_message = "In stand-alone audits minimum and auto_sample must be whole numbers from 1 to 10000, final_sample from 0 to 10000, auditors_per_object and workers_per_object from 1 to 9, relabel_rounds from 0 to 9."
+  }
+
+  validation {
+    condition     = var.standalone_audits.policy.price_per_answer_usd == null ? true : var.standalone_audits.policy.price_per_answer_usd >= 0 && var.standalone_audits.policy.price_per_answer_usd <= 1000
+    error_message = "The price of a verdict must be a number from 0 to 1000 US dollars."
+  }
+
+  validation {
+    condition = (
+      var.standalone_audits.job_name_prefix == null || var.standalone_audits.policy.workteam_arn != null
+      || var.existing.auditors_workteam_arn != null || try(var.workforce.auditor_user_group, null) != null
+    )
+    error_message = "Stand-alone audits need auditors: give workforce.auditor_user_group, existing.auditors_workteam_arn or standalone_audits.policy.workteam_arn."
+  }
+}
+
 variable "tags" {
   description = "Tags of everything, besides Application, ManagedBy and Stack."
   type        = map(string)
@@ -245,17 +325,32 @@ variable "tags" {
   nullable    = false
 }
 
-variable "workforce" {
-  description = "The region's private workforce: its Cognito user pool and app client, and the user group that forms the work team. Not used with existing.workteam_arn, required otherwise."
+variable "worker_activity" {
+  description = "Log group in which Ground Truth keeps when workers take, decline and return tasks, so that declines and returns are recorded too; null to record answers alone. Ground Truth makes one group per account and region with the first task, so only one stack may create it, and only before; each group has room for two stacks."
   type = object({
-    user_pool  = string
-    client_id  = string
-    user_group = string
+    log_group_name   = optional(string, "/aws/sagemaker/groundtruth/WorkerActivity")
+    create_log_group = optional(bool, false)
+  })
+  default = null
+}
+
+variable "workforce" {
+  description = "The region's private workforce: its Cognito user pool and app client, the user group that forms the labelers' work team, and that of the auditors, null for no such team. A team that existing names is not made. Required without existing.workteam_arn."
+  type = object({
+    user_pool          = string
+    client_id          = string
+    user_group         = string
+    auditor_user_group = optional(string)
   })
   default = null
 
   validation {
     condition     = var.workforce != null || var.existing.workteam_arn != null
     error_message = "Labelling jobs need a work team: give the workforce that it is made of, or existing.workteam_arn."
+  }
+
+  validation {
+    condition     = try(var.workforce.auditor_user_group != var.workforce.user_group, true)
+    error_message = "Nobody audits their own labels: user_group and auditor_user_group must be two groups."
   }
 }

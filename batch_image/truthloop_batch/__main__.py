@@ -32,7 +32,7 @@ class Subcommand:
 SUBCOMMANDS = {
     "train": Subcommand(
         "truthloop_batch.training",
-        "Fit a model to the labelled rows of the pool.",
+        "Fit a model to the rows of the pool that people labelled.",
         "rounds/<n>/train.manifest and model/model.tar.gz, and with a random control\n"
         "model/strategy.tar.gz and model/control.tar.gz",
     ),
@@ -48,8 +48,8 @@ SUBCOMMANDS = {
     ),
     "select": Subcommand(
         "truthloop_batch.selection",
-        "Choose the rows that people label in this round.",
-        "rounds/<n>/selection.manifest, selection.json",
+        "Choose the rows that people label in this round, and those that the model may label.",
+        "rounds/<n>/auto.manifest where the campaign has one, selection.manifest, selection.json",
     ),
     "finalise": Subcommand(
         "truthloop_batch.finalise",

@@ -1,7 +1,9 @@
 """The arms of a campaign: the rows that the strategy and the random control have, and those they may take.
 
 Both arms begin with the rows that were labelled in the input, and are given the same seed set. An arm
-*holds* a row once the row is in it and has a label, so a row whose labelling failed can be taken again.
+*holds* a row once the row is in it and people labelled it, so a row whose labelling failed, or whose label
+an audit took back, can be taken again. A row that a model labelled belongs to no arm and is not taken while
+it has that label.
 """
 
 from __future__ import annotations
@@ -9,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from truthloop.manifest import Row, is_given_up, is_labeled, provenance, row_id
+from truthloop.manifest import Row, is_given_up, provenance, row_id
 from truthloop_batch.context import Context
+from truthloop_batch.model_labels import is_labeled_by_model, is_labeled_by_people
 
 STRATEGY = "strategy"
 CONTROL = "control"
@@ -31,15 +34,17 @@ class Arm:
         identifier = row_id(row)
         return (
             identifier not in self.held_out
-            and is_labeled(row, self.attribute)
+            and is_labeled_by_people(row, self.attribute)
             and (identifier in self.members or provenance(row)["labeled_by"] == "input")
         )
 
     def may_take(self, row: Row) -> bool:
-        """Whether the row may be added: of the pool, not held yet, and not given up without a label."""
+        """Whether the row may be added: of the pool, not held yet, not a model's, not given up unlabelled."""
         if row_id(row) in self.held_out or self.holds(row):
             return False
-        return is_labeled(row, self.attribute) or not is_given_up(row)
+        if is_labeled_by_model(row, self.attribute):
+            return False
+        return is_labeled_by_people(row, self.attribute) or not is_given_up(row)
 
 
 def load_arms(context: Context, rounds: Iterable[int]) -> dict[str, Arm]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +22,7 @@ from truthloop.manifest import Row, is_labeled, read_master, row_id
 from truthloop.request import CampaignRequest
 from truthloop.s3 import S3Gateway
 from truthloop.splits import Splits
-from truthloop_batch import kinds
+from truthloop_batch import kinds, model_labels
 from truthloop_batch.kinds import Kind
 
 
@@ -92,9 +93,27 @@ class Context:
         """The label kind of the campaign's task type."""
         return kinds.get(task_types.get(self.request.task_type).LABEL_KIND)
 
+    @cached_property
+    def began_at(self) -> datetime:
+        """When the round began: when the round before was decided, for round 0 when the campaign was made.
+
+        The steps that leave a moment in rows take this one, so that their repetition writes the same bytes.
+        """
+        if self.round == 0:
+            return self.campaign.created_at
+        return datetime.fromisoformat(self.s3.read_json(self.layout.decision(self.round - 1))["at"])
+
     def is_labeled(self, row: Row) -> bool:
         """Whether the row has a label; cheaper than reading it."""
         return is_labeled(row, self.request.label_attribute)
+
+    def is_labeled_by_people(self, row: Row) -> bool:
+        """Whether the row has a label that no model gave: what models learn from and are measured on."""
+        return model_labels.is_labeled_by_people(row, self.request.label_attribute)
+
+    def is_labeled_by_model(self, row: Row) -> bool:
+        """Whether a model labelled the row in one of the rounds."""
+        return model_labels.is_labeled_by_model(row, self.request.label_attribute)
 
     def label(self, row: Row) -> Any | None:
         """The row's label as the label kind reads it, None when nobody labelled it.

@@ -33,7 +33,8 @@ def run(context: Context) -> None:
     test_ids, held_out = frozenset(context.splits.test), context.splits.held_out
     # Sorted, because the resampled intervals depend on the order.
     labeled = sorted(
-        (row for row in context.rows() if row_id(row) in held_out and context.is_labeled(row)), key=row_id
+        (row for row in context.rows() if row_id(row) in held_out and context.is_labeled_by_people(row)),
+        key=row_id,
     )
     tested = compare(context, models, reader, [row for row in labeled if row_id(row) in test_ids])
     validated = compare(

@@ -8,12 +8,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from truthloop import task_types
+from truthloop import precedence
 from truthloop.manifest import TRUTHLOOP, Row, encode_row, merge_row, metadata_key, provenance, row_id
 from truthloop_batch.context import Context
 from truthloop_batch.inputs import BATCH_ROWS, READING_THREADS, InputReader
 from truthloop_batch.milestones import report
 from truthloop_batch.model import Model, load_model, predict_batches
+from truthloop_batch.model_labels import REST, labeled_by_model
 from truthloop_batch.report import data, page
 from truthloop_batch.report.gallery import HardestRows, Opinion
 from truthloop_batch.report.pictures import pictures
@@ -23,8 +24,8 @@ NOT_SELECTED = "not-selected"
 NO_ANSWER = "no-answer"
 HELD_OUT = "held-out"
 UNREADABLE = "unreadable"
+TAKEN_BACK = "taken-back"
 
-_CREATION_DATE = "%Y-%m-%dT%H:%M:%S.%f"
 _DIGITS = 6
 
 
@@ -79,8 +80,9 @@ def finished_rows(
 ) -> Iterator[tuple[Row, Opinion | None]]:
     """The rows of labels.manifest in the order of the input, each with what the model says of it.
 
-    A row that the model did not see has no opinion. Memory is bounded by a batch of rows and by as many
-    predictions as the label kind holds.
+    A row that the model did not see has no opinion; one that a model labelled in an earlier round keeps that
+    label and that model's opinion. Memory is bounded by a batch of rows and by as many predictions as the
+    label kind holds.
     """
     rows = context.rows()
     with ThreadPoolExecutor(READING_THREADS) as threads:
@@ -88,7 +90,8 @@ def finished_rows(
             seen = {
                 row_id(row): row
                 for row in batch
-                if context.is_labeled(row) or _is_for_the_model(context, row)
+                if not context.is_labeled_by_model(row)
+                and (context.is_labeled(row) or _is_for_the_model(context, row))
             }
             finished: dict[str, tuple[Row, Opinion]] = {}
             for ids, predictions in predict_batches(model, reader, seen.values()):
@@ -110,6 +113,8 @@ def finished_rows(
             for row in batch:
                 if row_id(row) in finished:
                     yield finished[row_id(row)]
+                elif context.is_labeled_by_model(row):
+                    yield row, _own_opinion(context, row)
                 else:
                     yield row if context.is_labeled(row) else left_unlabeled(context, row), None
 
@@ -124,41 +129,29 @@ def _finisher(context: Context, labeled_at: datetime) -> Callable[..., tuple[Row
     def finish(row: Row, prediction: Any, confidence: float, margin: float) -> tuple[Row, Opinion]:
         told = round(float(confidence), _DIGITS), round(float(margin), _DIGITS)
         if not context.is_labeled(row):
-            opinion = Opinion(*told, agreement=None)
-            return labeled_by_model(context, row, prediction, opinion, labeled_at), opinion
+            labeled = labeled_by_model(
+                context,
+                row,
+                kind.label_of(context, row, prediction),
+                labeled_at,
+                reason=REST,
+                score=round(1 - told[1], _DIGITS),
+                confidence=told[0],
+                model=context.layout.model(context.round),
+            )
+            return labeled, Opinion(*told, agreement=None)
         agreement = kind.agreement(context.label(row), prediction, classes)
         return row, Opinion(*told, agreement=round(agreement, _DIGITS))
 
     return finish
 
 
-def labeled_by_model(
-    context: Context, row: Row, prediction: Any, opinion: Opinion, labeled_at: datetime
-) -> Row:
-    """The row with the last model's label, in Ground Truth's shape: `human-annotated` is "no"."""
-    attribute = context.request.label_attribute
-    value, described = context.kind.label_of(context, row, prediction)
-    metadata: dict[str, Any] = {
-        **described,
-        "type": task_types.get(context.request.task_type).METADATA_TYPE,
-        "human-annotated": "no",
-        "creation-date": labeled_at.strftime(_CREATION_DATE),
-        "job-name": f"truthloop/{context.request.campaign}",
-    }
-    told = {
-        "round": context.round,
-        "reason": "model",
-        "score": round(1 - opinion.margin, _DIGITS),
-        "model": context.layout.model(context.round),
-        "labeled_by": "model",
-    }
-    return merge_row(row, {attribute: value, metadata_key(attribute): metadata, TRUTHLOOP: told})
-
-
 def left_unlabeled(context: Context, row: Row) -> Row:
     """The row with the reason why nobody labelled it."""
     if _is_for_the_model(context, row):
         reason = UNREADABLE
+    elif (provenance(row).get(precedence.AUDIT) or {}).get("status") in precedence.TAKEN_BACK:
+        reason = TAKEN_BACK
     elif provenance(row)["failures"]:
         reason = NO_ANSWER
     elif row_id(row) in context.splits.held_out:
@@ -171,3 +164,9 @@ def left_unlabeled(context: Context, row: Row) -> Row:
 def _is_for_the_model(context: Context, row: Row) -> bool:
     """Whether the model labels the row if nobody has: held-out rows are people's alone."""
     return context.request.label_remaining == "model" and row_id(row) not in context.splits.held_out
+
+
+def _own_opinion(context: Context, row: Row) -> Opinion:
+    """What the model said of the row that labelled it."""
+    metadata = row[metadata_key(context.request.label_attribute)]
+    return Opinion(metadata["confidence"], round(1 - provenance(row)["score"], _DIGITS), agreement=None)

@@ -50,6 +50,30 @@ class Scores:
     margin: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Confidences:
+    """Some rows of a shard, with what the model would label them.
+
+    Attributes
+    ----------
+    ids, margin
+        As in `Scores`.
+    predicted
+        The most probable class, int16 [n]; -1 where a prediction is no single class.
+    confidence
+        float32 [n], from 0 to 1.
+    """
+
+    ids: NDArray[np.bytes_]
+    predicted: NDArray[np.int16]
+    confidence: NDArray[np.float32]
+    margin: NDArray[np.float32]
+
+    def where(self, kept: NDArray[np.bool_]) -> Confidences:
+        """The rows that `kept` [n] says."""
+        return Confidences(self.ids[kept], self.predicted[kept], self.confidence[kept], self.margin[kept])
+
+
 def score_table(ids: Sequence[str], columns: Mapping[str, NDArray[Any]]) -> pa.Table:
     """The scores of n rows: the other columns of `SCHEMA`, [n], as a label kind's `scores` gives them."""
     return pa.table({"id": list(ids), **columns}, schema=SCHEMA)
@@ -74,16 +98,26 @@ def read_shard(s3: S3Gateway, uri: str) -> Iterator[Scores]:
     InvalidScores
         When the object is not a shard.
     """
+    for ids, margin in _columns(s3, uri, "margin"):
+        yield Scores(ids, margin)
+
+
+def read_confidences(s3: S3Gateway, uri: str) -> Iterator[Confidences]:
+    """Like `read_shard`, with the predicted classes and their confidences."""
+    for ids, predicted, confidence, margin in _columns(s3, uri, "predicted", "confidence", "margin"):
+        yield Confidences(ids, predicted, confidence, margin)
+
+
+def _columns(s3: S3Gateway, uri: str, *names: str) -> Iterator[tuple[NDArray[Any], ...]]:
+    """The ids, and the named columns, of `BATCH_ROWS` rows at a time."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "shard.parquet"
         s3.download(uri, path)
         try:
             with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(BATCH_ROWS, columns=["id", "margin"]):
-                    yield Scores(
-                        np.array(batch["id"].to_pylist(), dtype="S32"),
-                        batch["margin"].to_numpy(zero_copy_only=False),
-                    )
+                for batch in file.iter_batches(BATCH_ROWS, columns=["id", *names]):
+                    ids = np.array(batch["id"].to_pylist(), dtype="S32")
+                    yield ids, *(batch[name].to_numpy(zero_copy_only=False) for name in names)
         except (pa.ArrowInvalid, KeyError) as error:
             raise InvalidScores(
                 f"{uri} is not a shard of scores: {error}. Delete it and score again."

@@ -1,26 +1,32 @@
-"""The subcommand `select`: which rows people label in this round, and why."""
+"""The subcommand `select`: which rows people label in this round and why, and which the model labels."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 
 import numpy as np
 
+from truthloop import gold
 from truthloop.errors import UnknownRow
 from truthloop.labels import suggestion_key
 from truthloop.manifest import (
+    HISTORY,
     LINE_CHARACTERS_MAXIMUM,
     LINE_CHARACTERS_RESERVED,
     TRUTHLOOP,
     Row,
     encode_row,
     is_given_up,
+    joined_history,
     metadata_key,
     provenance,
     row_id,
 )
 from truthloop.splits import random_order
+from truthloop_batch import auto_labels
 from truthloop_batch.arms import CONTROL, STRATEGY, load_arms, scoring_model
 from truthloop_batch.context import Context
 from truthloop_batch.milestones import report
@@ -97,25 +103,38 @@ def smallest_margins(batches: Iterable[Scores], size: int) -> list[tuple[str, fl
 
 
 def run(context: Context) -> None:
-    """Write selection.manifest, the rows to label, and selection.json, what each arm gains."""
+    """Write auto.manifest, what the model labels, selection.manifest, what people do, and selection.json."""
     output = context.layout.selection(context.round)
     if context.s3.exists(output):
         report("already-done", output=output)
         return
     selection = choose_seed(context) if context.round == 0 else choose(context)
+    auto = auto_labels.label_rows(context, selection.choices.keys())
     rows = rows_to_label(context, selection.choices)
-    lines = [encode_row(row) for row in with_suggestions(context, rows)]
+    known = gold_items(context, len(rows))
+    # Sorted so that the order tells workers nothing: neither why a row was chosen nor which are known.
+    mixed = sorted([*rows, *known], key=row_id)
+    lines = [encode_row(row) for row in with_suggestions(context, mixed)]
     context.s3.write_lines_once(context.layout.selection_manifest(context.round), lines)
     document = {
         "round": context.round,
         "strategy": context.request.selection.strategy,
-        "to_label": len(lines),
+        "to_label": len(rows),
+        "gold": len(known),
         "candidates": selection.candidates,
         "arms": selection.arms,
+        "auto": auto,
     }
     context.s3.write_json_once(output, document)
     gains = {name: len(ids) for name, ids in selection.arms.items()}
-    report("selected", output=output, to_label=len(lines), candidates=selection.candidates, arms=gains)
+    report(
+        "selected",
+        output=output,
+        to_label=len(rows),
+        gold=len(known),
+        candidates=selection.candidates,
+        arms=gains,
+    )
 
 
 def choose_seed(context: Context) -> Selection:
@@ -163,9 +182,7 @@ def choose(context: Context) -> Selection:
 
 
 def rows_to_label(context: Context, choices: Mapping[str, Choice]) -> list[Row]:
-    """The chosen rows that people are asked about, sorted by id, with their choice in `truthloop`.
-
-    Sorted so that the order tells workers nothing of why a row was chosen.
+    """The chosen rows that people are asked about, with their choice in `truthloop` and in its history.
 
     Raises
     ------
@@ -179,7 +196,21 @@ def rows_to_label(context: Context, choices: Mapping[str, Choice]) -> list[Row]:
         if identifier in choices:
             missing.discard(identifier)
             if not context.is_labeled(row) and not is_given_up(row):
-                told = {**provenance(row), "round": context.round, **asdict(choices[identifier])}
+                choice = choices[identifier]
+                event = {
+                    "at": context.began_at.isoformat(),
+                    "event": "selected",
+                    "round": context.round,
+                    "job": None,
+                    "reason": choice.reason,
+                    "score": choice.score,
+                }
+                told = {
+                    **provenance(row),
+                    "round": context.round,
+                    **asdict(choice),
+                    HISTORY: joined_history(provenance(row).get(HISTORY) or [], [event]),
+                }
                 chosen.append({**row, TRUTHLOOP: told})
     if missing:
         raise UnknownRow(
@@ -187,14 +218,47 @@ def rows_to_label(context: Context, choices: Mapping[str, Choice]) -> list[Row]:
             f"{', '.join(sorted(missing)[:3])}. The scores or splits belong to another campaign: delete them "
             "and run the round again."
         )
-    return sorted(chosen, key=row_id)
+    return chosen
+
+
+def gold_items(context: Context, to_label: int) -> list[Row]:
+    """The gold items that are sent with so many rows: without their labels, in turn over the rounds.
+
+    Their order is the campaign's seeded random one, and each round goes on where the one before stopped; no
+    job has an item twice. Without rows to label there is no job, and none is sent.
+    """
+    settings, attribute = context.request.gold, context.request.label_attribute
+    if settings.manifest_uri is None or to_label == 0:
+        return []
+    items = sorted(
+        gold.read(context.s3, context.layout), key=lambda item: random_order(context.seed, row_id(item))
+    )
+    # The shortest decimal is what the user wrote: 0.07 of 100 are 7, although 0.07 * 100 is more.
+    number = min(math.ceil(Fraction(repr(settings.share)) * to_label), len(items))
+    sent = sum(
+        context.s3.read_json(context.layout.selection(earlier))["gold"] for earlier in range(context.round)
+    )
+    label = {attribute, metadata_key(attribute)}
+    return [
+        {
+            **{key: value for key, value in items[place % len(items)].items() if key not in label},
+            TRUTHLOOP: {
+                "id": row_id(items[place % len(items)]),
+                gold.GOLD: True,
+                "round": context.round,
+                "reason": gold.GOLD,
+            },
+        }
+        for place in range(sent, sent + number)
+    ]
 
 
 def with_suggestions(context: Context, rows: Sequence[Row]) -> Iterator[Row]:
     """The rows with what the model of the round before suggests, where workers can be shown it.
 
     It is the model of all labels, for both arms' rows, so that these are labelled alike; round 0 has none. A
-    row stays without a suggestion when its object cannot be read, or when its line would get too long.
+    row stays without a suggestion when its object cannot be read, or when its line would get too long. Gold
+    items have one too, because a worker would know them by its absence.
     """
     suggestion_of = context.kind.suggestion_of
     if suggestion_of is None or context.round == 0 or not rows:

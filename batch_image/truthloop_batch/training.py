@@ -1,4 +1,4 @@
-"""The subcommand `train`: fits a model to the labelled rows of the pool, and with a control one per arm."""
+"""The subcommand `train`: fits a model to what people labelled, and with a control one per arm."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(context: Context) -> None:
     held_out = context.splits.held_out
     # Sorted, because the sums of a fit depend on the order in the last digit.
     labeled = sorted(
-        (row for row in context.rows() if row_id(row) not in held_out and context.is_labeled(row)),
+        (row for row in context.rows() if row_id(row) not in held_out and context.is_labeled_by_people(row)),
         key=row_id,
     )
     adapter = _adapter(context)

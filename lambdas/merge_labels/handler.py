@@ -37,4 +37,4 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, i
     )
     logger.info("merged", campaign=event["campaign"]["name"], round=event["round"], **asdict(summary))
     write(metrics, logger, of_merge(event["campaign"]["name"], summary.failed))
-    return {"labeled": summary.labeled, "failed": summary.failed}
+    return {"labeled": summary.labeled, "failed": summary.failed, "auto": summary.auto}

@@ -20,6 +20,8 @@ class Environment:
 
     DATA_BUCKET: str
     WORKTEAM_ARN: str
+    # A stack may have no auditors.
+    AUDITORS_WORKTEAM_ARN: str = ""
 
 
 @logger.inject_lambda_context
@@ -39,6 +41,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         data_bucket=settings.DATA_BUCKET,
         workteam_arn=settings.WORKTEAM_ARN,
         now=datetime.now(UTC),
+        auditors_workteam_arn=settings.AUDITORS_WORKTEAM_ARN or None,
     )
     logger.info("the request can be run", campaign=clearance.request.campaign)
     return clearance.to_document()

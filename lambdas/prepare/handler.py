@@ -29,7 +29,7 @@ class Environment:
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """{"request", "execution_arn"} -> {"campaign": {"name", "uri", "shards"}, "round", "stage"}."""
+    """{"request", "execution_arn"} -> {"campaign": {"name", "uri", "shards", "audit"}, "round", "stage"}."""
     settings = environment.load(Environment)
     request = parse_request(event["request"])
     start = prepare(
@@ -47,6 +47,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             "name": request.campaign,
             "uri": start.layout.uri,
             "shards": request.scoring.shards,
+            "audit": request.audit.is_wanted,
         },
         "round": start.round,
         "stage": start.stage,

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 from typing import Any
 
+from labeling_engine.activity import ActivityType, activity_record
 from labeling_engine.annotation_functions import (
     MalformedResponse,
     PreAnnotation,
@@ -200,6 +201,10 @@ class LabelingJob:
                 "Unlabeled": len(self._objects) - len(labeled) - failed,
             }
 
+    def read_object(self, uri: str) -> bytes:
+        """Return an object that workers are shown, with the job's rights; raises `ObjectUnreadable`."""
+        return self._world.read_object(uri)
+
     def next_deadline(self) -> datetime | None:
         """Return when `tick` has something to end even if nobody works; None when the job is over."""
         with self._lock:
@@ -288,7 +293,7 @@ class LabelingJob:
             if self._status is not JobStatus.IN_PROGRESS:
                 return None
             item = self._choose(worker.worker_id, leaving_room_for)
-            return None if item is None else self._accept(item, worker.worker_id)
+            return None if item is None else self._accept(item, worker)
 
     def open_tasks(self, worker: Worker) -> list[Task]:
         """Return the tasks that the worker holds, in the order in which they were accepted."""
@@ -318,20 +323,23 @@ class LabelingJob:
             item.answers.append((worker.worker_id, answer))
             item.done_with.add(worker.worker_id)
             self._release(item, worker.worker_id)
+            self._log(ActivityType.SUBMITTED, worker, task)
 
     def decline(self, worker: Worker, object_id: str) -> None:
         """Refuse a task for good: it goes to other workers; raises `TaskGone`."""
         with self._lock:
-            item, _ = self._held_task(worker, object_id)
+            item, task = self._held_task(worker, object_id)
             item.declines += 1
             item.done_with.add(worker.worker_id)
             self._release(item, worker.worker_id)
+            self._log(ActivityType.DECLINED, worker, task)
 
     def return_task(self, worker: Worker, object_id: str) -> None:
         """Give a task back unfinished: it is sent again; raises `TaskGone`."""
         with self._lock:
-            item, _ = self._held_task(worker, object_id)
+            item, task = self._held_task(worker, object_id)
             self._release(item, worker.worker_id)
+            self._log(ActivityType.RETURNED, worker, task)
 
     # Tasks (all under the lock)
 
@@ -374,8 +382,12 @@ class LabelingJob:
             and item.declines < wanted
         )
 
-    def _accept(self, item: _Object, worker_id: str) -> Task:
+    def _log(self, kind: ActivityType, worker: Worker, task: Task) -> None:
         now = self._world.clock()
+        self._world.log_activity(activity_record(kind, worker, self.specification, task.accepted_at, now))
+
+    def _accept(self, item: _Object, worker: Worker) -> Task:
+        now, worker_id = self._world.clock(), worker.worker_id
         attempt = item.attempts.get(worker_id, 0) + 1
         task = Task(
             object_id=item.object_id,
@@ -391,6 +403,7 @@ class LabelingJob:
         heapq.heappush(self._deadlines, (task.deadline, item.index, worker_id))
         if not self._has_place(item):
             self._reopened.pop(item.index, None)
+        self._log(ActivityType.ACCEPTED, worker, task)
         return task
 
     def _held_task(self, worker: Worker, object_id: str) -> tuple[_Object, Task]:

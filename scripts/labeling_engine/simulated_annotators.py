@@ -8,6 +8,7 @@ import heapq
 import json
 import math
 import random
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,8 +20,9 @@ from typing import Any
 from labeling_engine.job import LabelingJob, Task, TaskGone, Worker
 from labeling_engine.presence import Presence
 from labeling_engine.simulated_answers import ELEMENTS, InvalidTruth, Person, choose_one
-from labeling_engine.template import CrowdElement, UnusableTemplate, answer_element
-from labeling_engine.world import Clock
+from labeling_engine.simulated_auditors import INPUTS, UnusableAudit, audit
+from labeling_engine.template import CrowdElement, UnusableTemplate, answer_element, has_inputs
+from labeling_engine.world import Clock, ObjectUnreadable
 
 _SHORTEST_SECONDS = 0.001
 # Least, most and default of an annotator's numbers. Who gives nearly everything back never gets done.
@@ -30,8 +32,11 @@ _RANGES: dict[str, tuple[float, float, float | None]] = {
     "seconds_spread": (0, 3, 0),
     "decline_rate": (0, 1, 0),
     "return_rate": (0, 0.9, 0),
+    "fix_rate": (0, 1, 0),
 }
-_ANNOTATOR_KEYS = {"name", "confusion", *_RANGES}
+_ANNOTATOR_KEYS = {"name", "confusion", "workteam", *_RANGES}
+# WorkteamName in the SageMaker API reference.
+_WORKTEAM = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
 
 class InvalidAnnotators(ValueError):
@@ -50,13 +55,18 @@ class Annotator:
     ----------
     accuracy
         How good the annotator is, 0 to 1: the probability of the true category where one is chosen, and what
-        `labeling_engine.simulated_answers` makes of it where several are chosen, or boxes and masks drawn.
+        `labeling_engine.simulated_answers` makes of it where several are chosen, or boxes and masks drawn;
+        of an auditor, the probability of the right verdict.
     seconds_median, seconds_spread
         Median in seconds and standard deviation of the logarithm of the log-normal time per task.
     decline_rate, return_rate
         Probability of declining an object for good, and of giving it back unfinished each time it comes.
     confusion
         For some true labels the one that a wrong answer names; else a wrong answer is any other label.
+    fix_rate
+        How often an auditor who finds a wrong category gives the right one instead of sending it back.
+    workteam
+        The work team whose jobs this annotator does; None for those of every team that nobody names.
     """
 
     name: str
@@ -66,13 +76,18 @@ class Annotator:
     decline_rate: float = 0.0
     return_rate: float = 0.0
     confusion: Mapping[str, str] = field(default_factory=dict)
+    fix_rate: float = 0.0
+    workteam: str | None = None
 
-    def choose(self, seed: int, source: str, truth: str, categories: Sequence[str]) -> str | None:
+    def choose(
+        self, seed: int, source: str, truth: str, categories: Sequence[str], comments: int = 0
+    ) -> str | None:
         """Return the category that this annotator sees in an object; None when declining it.
 
-        The same for a seed, a name and an object, however often and in whatever order it is asked.
+        The same for a seed, a name, an object and how many comments of auditors came with it, however often
+        and in whatever order it is asked.
         """
-        declines, right, which = _uniforms(seed, self.name, source)
+        declines, right, which = _uniforms(*self._look(seed, source, comments))
         if declines < self.decline_rate:
             return None
         if right < self.accuracy:
@@ -81,9 +96,11 @@ class Annotator:
         return self.confusion.get(truth) or others[int(which * len(others))]
 
     def answer(
-        self, seed: int, source: str, tag: str, truth: Any, labels: Sequence[str]
+        self, seed: int, source: str, tag: str, truth: Any, labels: Sequence[str], comments: int = 0
     ) -> dict[str, Any] | None:
         """Return what this annotator answers with a crowd element; None when declining the object.
+
+        Whoever is told that a label was rejected looks again: another number of comments is another draw.
 
         Raises
         ------
@@ -93,14 +110,42 @@ class Annotator:
         if tag in _SINGLE:
             if not isinstance(truth, str) or truth not in labels or len(labels) < 2:
                 raise InvalidTruth("one of two labels or more")
-            label = self.choose(seed, source, truth, labels)
+            label = self.choose(seed, source, truth, labels, comments)
             return None if label is None else choose_one(label)
-        declines, _, _ = _uniforms(seed, self.name, source)
+        look = self._look(seed, source, comments)
+        declines, _, _ = _uniforms(*look)
         if declines < self.decline_rate:
             return None
-        # Seeded by an identity, so that the answer is the same in whatever order the objects come.
-        draw = random.Random(json.dumps([seed, self.name, source, tag]))  # noqa: S311
-        return ELEMENTS[tag](Person(self.accuracy, self.confusion, draw), truth, labels)
+        return ELEMENTS[tag](Person(self.accuracy, self.confusion, _draw(*look, tag)), truth, labels)
+
+    def verdict(
+        self,
+        seed: int,
+        source: str,
+        truth: Any,
+        task_input: Mapping[str, Any],
+        read_object: Callable[[str], bytes],
+    ) -> dict[str, str] | None:
+        """Return how this annotator answers an audit's form; None when declining the object.
+
+        Each further verdict on an object is another draw.
+
+        Raises
+        ------
+        labeling_engine.simulated_auditors.UnusableAudit
+            The task's input is not of the form of an audit's.
+        labeling_engine.simulated_answers.InvalidTruth
+            The truth is not of the form of the kind of label.
+        """
+        look = seed, self.name, source, "audit", len(task_input.get("history") or [])
+        declines, _, _ = _uniforms(*look)
+        if declines < self.decline_rate:
+            return None
+        return audit(self.accuracy, self.fix_rate, _draw(*look), truth, task_input, read_object)
+
+    def _look(self, seed: int, source: str, comments: int) -> tuple[str | int, ...]:
+        """The identity that the draws of an answer follow from."""
+        return (seed, self.name, source, comments) if comments else (seed, self.name, source)
 
     def pace(self, seed: int, source: str, attempt: int) -> tuple[float, bool]:
         """Return the seconds of one attempt at an object, and whether it ends in giving the object back."""
@@ -132,15 +177,21 @@ class SimulatedAnnotators:
     truth
         By ``source-ref`` or ``source`` text: the true category; for the other elements what
         `labeling_engine.simulated_answers` expects of them.
+    mistakes
+        What all of them take some objects for, in the form of the truth, until a task comes with an auditor's
+        comment. Auditors don't share them.
     """
 
     seed: int
     truth: Mapping[str, Any]
     annotators: tuple[Annotator, ...]
+    mistakes: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_document(cls, document: Any) -> SimulatedAnnotators:
         """Read ``{"seed", "truth": {…} or path of a JSON file, "annotators": [{"name", "accuracy", …}]}``.
+
+        ``mistakes``, of the form of ``truth``, may be left out.
 
         Raises
         ------
@@ -149,11 +200,15 @@ class SimulatedAnnotators:
         """
         if not isinstance(document, dict):
             raise InvalidAnnotators("the annotators are no JSON object; expected seed, truth and annotators")
-        problems = [f"unknown key {key!r}" for key in document.keys() - {"seed", "truth", "annotators"}]
+        known = {"seed", "truth", "mistakes", "annotators"}
+        problems = [f"unknown key {key!r}" for key in document.keys() - known]
         seed = document.get("seed")
         if not isinstance(seed, int) or isinstance(seed, bool):
             problems.append(f"seed is {seed!r}; give an integer")
-        truth = _read_truth(document.get("truth"), problems)
+        truth = _read_truth("truth", document.get("truth"), problems)
+        mistakes = _read_truth("mistakes", document.get("mistakes", {}), problems)
+        if unknown := sorted(mistakes.keys() - truth.keys()):
+            problems.append(f"mistakes has {unknown[0]!r}, of which the truth is not given; add it there")
         entries = document.get("annotators")
         if not isinstance(entries, list) or not entries:
             problems.append("annotators is no list with at least one annotator")
@@ -166,7 +221,12 @@ class SimulatedAnnotators:
         ]
         if problems:
             raise InvalidAnnotators("; ".join(problems))
-        return cls(document["seed"], truth, tuple(Annotator(**entry) for entry in entries))
+        return cls(document["seed"], truth, tuple(Annotator(**entry) for entry in entries), mistakes)
+
+    def belief(self, source: str, *, is_told: bool) -> Any:
+        """Return what annotators take an object for; they may have been told by an auditor."""
+        truth = self.truth.get(source)
+        return truth if is_told else self.mistakes.get(source, truth)
 
 
 def simulate(
@@ -205,10 +265,7 @@ def simulate(
     SimulationFailed
         The truth of an object is not known, or the template or a task's input cannot be answered.
     """
-    try:
-        element = answer_element(job.template, {*_SINGLE, *ELEMENTS})
-    except UnusableTemplate as error:
-        raise SimulationFailed(f"the simulated annotators cannot use the worker template: {error}") from None
+    form = _form(job.template)
     workers = [annotator.worker(region, issuer, identity_provider) for annotator in team.annotators]
     busy: list[tuple[datetime, int, _Action]] = []
     idle = set(range(len(workers)))
@@ -219,7 +276,7 @@ def simulate(
             task = next_task(workers[number])
             if task is not None:
                 idle.remove(number)
-                moment, action = _plan(job, team, team.annotators[number], workers[number], element, task)
+                moment, action = _plan(job, team, team.annotators[number], workers[number], form, task)
                 moment = min(task.accepted_at + (moment - task.accepted_at) / speed, task.deadline)
                 heapq.heappush(busy, (moment, number, action))
         deadline = job.next_deadline() or deadline
@@ -244,12 +301,22 @@ def simulate(
 _Action = Callable[[], None]
 
 
+def _form(template: str) -> CrowdElement | None:
+    """Return the element that a template is answered with; None for the form of an audit."""
+    try:
+        return answer_element(template, {*_SINGLE, *ELEMENTS})
+    except UnusableTemplate as error:
+        if has_inputs(template, INPUTS):
+            return None
+        raise SimulationFailed(f"the simulated annotators cannot use the worker template: {error}") from None
+
+
 def _plan(
     job: LabelingJob,
     team: SimulatedAnnotators,
     annotator: Annotator,
     worker: Worker,
-    element: CrowdElement,
+    form: CrowdElement | None,
     task: Task,
 ) -> tuple[datetime, _Action]:
     """Return when the annotator is done with a task, and what the annotator does then."""
@@ -257,11 +324,44 @@ def _plan(
     done_at = min(task.accepted_at + timedelta(seconds=seconds), task.deadline)
     if gives_back:
         return done_at, lambda: job.return_task(worker, task.object_id)
-    truth = team.truth.get(task.source)
-    if truth is None:
+    if task.source not in team.truth:
         raise SimulationFailed(
             f"the simulated annotators have no truth for {task.source!r}; add it to their document"
         )
+    answer = (
+        _verdict(job, team, annotator, task, seconds) if form is None else _label(team, annotator, form, task)
+    )
+    if answer is None:
+        return done_at, lambda: job.decline(worker, task.object_id)
+    return done_at, lambda: job.submit(worker, task.object_id, answer)
+
+
+def _verdict(
+    job: LabelingJob, team: SimulatedAnnotators, annotator: Annotator, task: Task, seconds: float
+) -> dict[str, Any] | None:
+    """Return an auditor's answer, None when declining the object."""
+    truth = team.truth[task.source]
+    try:
+        answer = annotator.verdict(team.seed, task.source, truth, task.input, job.read_object)
+    except InvalidTruth as error:
+        raise SimulationFailed(
+            f"the auditors see {task.source!r} with its truth {_shortened(truth)}; expected {error}"
+        ) from None
+    except (UnusableAudit, ObjectUnreadable) as error:
+        raise SimulationFailed(f"the auditors cannot judge {task.source!r}: {error}") from None
+    if answer is None:
+        return None
+    milliseconds = round(1000 * seconds)
+    # Nobody looks away meanwhile.
+    return {**answer, "clientTiming": json.dumps({"wallMs": milliseconds, "activeMs": milliseconds})}
+
+
+def _label(
+    team: SimulatedAnnotators, annotator: Annotator, element: CrowdElement, task: Task
+) -> dict[str, Any] | None:
+    """Return an annotator's answer, None when declining the object."""
+    comments = task.input.get("feedback") or []
+    truth = team.belief(task.source, is_told=bool(comments))
     attribute = _LABELS.get(element.tag, "labels")
     try:
         labels = element.resolve(attribute, task.input)
@@ -272,18 +372,18 @@ def _plan(
             f"the workers see the {attribute} {labels!r} for {task.source!r}; expected a list of names"
         )
     try:
-        content = annotator.answer(team.seed, task.source, element.tag, truth, labels)
+        content = annotator.answer(team.seed, task.source, element.tag, truth, labels, len(comments))
     except InvalidTruth as error:
         raise SimulationFailed(
             f"the workers see the {attribute} {labels!r} for {task.source!r} with its truth "
             f"{_shortened(truth)}; expected {error}"
         ) from None
     if content is None:
-        return done_at, lambda: job.decline(worker, task.object_id)
+        return None
     if element.begins_with("initial-value", task.input):
         # They draw everything themselves, whatever they are shown.
         content["initialValueModified"] = True
-    return done_at, lambda: job.submit(worker, task.object_id, {element.name: content})
+    return {element.name: content}
 
 
 # The elements with which one label is chosen.
@@ -305,19 +405,26 @@ def _uniforms(*identity: str | int) -> tuple[float, float, float]:
     return first, second, third
 
 
-def _read_truth(truth: Any, problems: list[str]) -> dict[str, Any]:
+def _draw(*identity: str | int) -> random.Random:
+    """Return random numbers that follow from an identity alone, whatever the order of the objects."""
+    return random.Random(json.dumps(identity))  # noqa: S311
+
+
+def _read_truth(name: str, truth: Any, problems: list[str]) -> dict[str, Any]:
     if isinstance(truth, str):
         try:
             truth = json.loads(Path(truth).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            problems.append(f"truth {truth!r} cannot be read: {error}; give a JSON file or the object itself")
+            problems.append(
+                f"{name} {truth!r} cannot be read: {error}; give a JSON file or the object itself"
+            )
             return {}
     if not isinstance(truth, dict) or not all(
         isinstance(value, str | list | dict) for value in truth.values()
     ):
         problems.append(
-            "truth is no object of category names, lists of them, boxes or masks by source; give that or the "
-            "path of such a file"
+            f"{name} is no object of category names, lists of them, boxes or masks by source; give that or "
+            "the path of such a file"
         )
         return {}
     return truth
@@ -336,9 +443,18 @@ def _annotator_problems(entry: Any) -> list[str]:
         value: Any = entry.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
             problems.append(f"{key} is {value!r}; give a number from {least} to {most}")
+    problems += workteam_problems(entry)
     confusion = entry.get("confusion", {})
     if not isinstance(confusion, dict) or not all(
         isinstance(v, str) and v != k for k, v in confusion.items()
     ):
         problems.append(f"confusion is {confusion!r}; give an object of one other category by true category")
     return problems
+
+
+def workteam_problems(entry: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the work team that somebody's description names, if it names one."""
+    name = entry.get("workteam")
+    if name is None or (isinstance(name, str) and _WORKTEAM.fullmatch(name)):
+        return []
+    return [f"workteam is {name!r}; give the name of a work team, not its ARN, or leave it out"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -48,6 +49,7 @@ class JobSpecification:
     manifest_uri: str
     output_uri: str
     role_arn: str
+    workteam_arn: str
     template_uri: str
     label_categories_uri: str | None
     pre_annotation_arn: str
@@ -87,6 +89,7 @@ class JobSpecification:
             manifest_uri=request["InputConfig"]["DataSource"]["S3DataSource"]["ManifestS3Uri"],
             output_uri=request["OutputConfig"]["S3OutputPath"].rstrip("/"),
             role_arn=request["RoleArn"],
+            workteam_arn=task["WorkteamArn"],
             template_uri=task["UiConfig"]["UiTemplateS3Uri"],
             label_categories_uri=request.get("LabelCategoryConfigS3Uri"),
             pre_annotation_arn=task["PreHumanTaskLambdaArn"],
@@ -100,6 +103,16 @@ class JobSpecification:
             max_human_labeled_objects=stopping.get("MaxHumanLabeledObjectCount"),
             max_percentage_labeled=stopping.get("MaxPercentageOfInputDatasetLabeled"),
         )
+
+    @property
+    def workteam(self) -> str:
+        """The name of the work team that does the job."""
+        return self.workteam_arn.rpartition("/")[2]
+
+    @property
+    def reference_code(self) -> str:
+        """The code by which work teams and logs know the job."""
+        return hashlib.sha256(self.arn.encode()).hexdigest()[:10]
 
     @property
     def output_prefix(self) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from labeling_engine.job import Worker
-from labeling_engine.simulated_annotators import InvalidAnnotators, SimulatedAnnotators
+from labeling_engine.simulated_annotators import InvalidAnnotators, SimulatedAnnotators, workteam_problems
 
 # Least, most and default of what concerns work beside people.
 _RANGES: dict[str, tuple[float, float, float]] = {
@@ -22,9 +22,13 @@ _LONGEST_NAME = 100
 
 @dataclass(frozen=True)
 class HumanAnnotator:
-    """Somebody who labels through a worker portal."""
+    """Somebody who labels through a worker portal, in the jobs of one work team.
+
+    Without the name of one, in those of every team that nobody names.
+    """
 
     name: str
+    workteam: str | None = None
 
     def worker(self, region: str, issuer: str, identity_provider: str) -> Worker:
         """Return this person as a member of a private workforce; the same for the same name.
@@ -63,9 +67,9 @@ class Team:
 
     @classmethod
     def from_document(cls, document: Any) -> Team:
-        """Read ``{"seed", "truth", "annotators", "people": [{"name"}], "speed", "patience_seconds"}``.
+        """Read ``{"seed", "truth", …, "people": [{"name", "workteam"?}], "speed", "patience_seconds"}``.
 
-        The first three are those of `SimulatedAnnotators.from_document`, all or none of them; ``speed`` and
+        The first ones are those of `SimulatedAnnotators.from_document`, all or none of them; ``speed`` and
         ``patience_seconds`` go with people alone and may be left out.
 
         Raises
@@ -85,12 +89,12 @@ class Team:
                 simulated = SimulatedAnnotators.from_document(rest)
             except InvalidAnnotators as error:
                 problems.append(str(error))
-        names = _names(document["people"], problems)
+        people = _people(document["people"], problems)
         annotators = rest.get("annotators")
         taken = [entry.get("name") for entry in annotators or [] if isinstance(entry, dict)]
         problems += [
             f"the name {name!r} is both a person's and a simulated annotator's"
-            for name in names
+            for name in (person.name for person in people)
             if name in taken
         ]
         for key, (least, most, default) in _RANGES.items():
@@ -101,25 +105,42 @@ class Team:
             raise InvalidAnnotators("; ".join(problems))
         return cls(
             simulated,
-            tuple(HumanAnnotator(name) for name in names),
+            tuple(people),
             float(document.get("speed", _RANGES["speed"][2])),
             timedelta(seconds=document.get("patience_seconds", _RANGES["patience_seconds"][2])),
         )
 
+    def members_of(self, workteam: str) -> Team | None:
+        """Return those who do a work team's jobs; None when nobody does.
 
-def _names(people: Any, problems: list[str]) -> list[str]:
+        They are those whose description names the team; if there is none, those whose names no team.
+        """
+        simulated = () if self.simulated is None else self.simulated.annotators
+        wanted = workteam if any(each.workteam == workteam for each in (*simulated, *self.people)) else None
+        annotators = tuple(each for each in simulated if each.workteam == wanted)
+        people = tuple(each for each in self.people if each.workteam == wanted)
+        if not annotators and not people:
+            return None
+        members = replace(self.simulated, annotators=annotators) if self.simulated and annotators else None
+        return replace(self, simulated=members, people=people)
+
+
+def _people(people: Any, problems: list[str]) -> list[HumanAnnotator]:
     if not isinstance(people, list) or not people:
         problems.append(f'people is {people!r}; give a list with at least one {{"name": "…"}}')
         return []
-    names: list[str] = []
+    found: list[HumanAnnotator] = []
     for index, entry in enumerate(people):
-        name = entry.get("name") if isinstance(entry, dict) and set(entry) == {"name"} else None
+        is_known = isinstance(entry, dict) and {"name"} <= set(entry) <= {"name", "workteam"}
+        name = entry["name"] if is_known else None
         if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
             problems.append(
                 f'people[{index}] is {entry!r}; give {{"name": "…"}} with 1 to {_LONGEST_NAME} characters'
             )
-        elif name in names:
+        elif any(name == person.name for person in found):
             problems.append(f"the name {name!r} is given more than once")
+        elif wrong := workteam_problems(entry):
+            problems += [f"people[{index}]: {problem}" for problem in wrong]
         else:
-            names.append(name)
-    return names
+            found.append(HumanAnnotator(name, entry.get("workteam")))
+    return found

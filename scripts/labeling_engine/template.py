@@ -63,6 +63,14 @@ class CrowdElement:
         return bool(task_input.get(expression[1])) if expression else attribute in self.attributes
 
 
+def has_inputs(template: str, names: Collection[str]) -> bool:
+    """Whether a template has an element of each of these names, of whatever kind."""
+    parser = _Elements()
+    parser.feed(_LIQUID_TAG.sub("", template))
+    parser.close()
+    return set(names) <= {attributes.get("name") for _, attributes in parser.found}
+
+
 def answer_element(template: str, tags: Collection[str]) -> CrowdElement:
     """Return the first element of a template whose tag is one of ``tags``; its name is the key of the answer.
 
@@ -71,7 +79,7 @@ def answer_element(template: str, tags: Collection[str]) -> CrowdElement:
     UnusableTemplate
         No such element, or it has no ``name``.
     """
-    parser = _CrowdElements()
+    parser = _Elements()
     parser.feed(_LIQUID_TAG.sub("", template))
     parser.close()
     for tag, attributes in parser.found:
@@ -79,15 +87,15 @@ def answer_element(template: str, tags: Collection[str]) -> CrowdElement:
             if not attributes.get("name"):
                 raise UnusableTemplate(f"<{tag}> has no name attribute; its answers would have no key")
             return CrowdElement(tag, attributes["name"], attributes)
-    present = ", ".join(sorted({tag for tag, _ in parser.found})) or "no crowd element"
+    crowd = sorted({tag for tag, _ in parser.found if tag.startswith("crowd-")})
+    present = ", ".join(crowd) or "no crowd element"
     raise UnusableTemplate(f"the template has {present}; expected one of {', '.join(sorted(tags))}")
 
 
-class _CrowdElements(HTMLParser):
+class _Elements(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[tuple[str, dict[str, str]]] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag.startswith("crowd-"):
-            self.found.append((tag, {key: value or "" for key, value in attrs}))
+        self.found.append((tag, {key: value or "" for key, value in attrs}))

@@ -40,6 +40,10 @@ class World(Protocol):
         """Send an EventBridge event; the receiver adds ``id`` and ``time``, as the event bus does."""
         ...
 
+    def log_activity(self, record: dict[str, str]) -> None:
+        """Note what a worker has just done, as `labeling_engine.activity` describes it; must be quick."""
+        ...
+
     def clock(self) -> datetime:
         """Return the job's present time, timezone-aware."""
         ...

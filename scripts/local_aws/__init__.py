@@ -1,7 +1,8 @@
 """An AWS on this machine: moto plus what moto lacks, for the demo, the tests and work without an account.
 
-Each module adds one thing: `step_functions`, `lambda_functions`, `batch`, `events`, `sagemaker` with
-`labeling_jobs` and the `portal` for people who label, `training_jobs`, `s3`. They tell one another of what
+Each module adds one thing: `step_functions`, `lambda_functions`, `batch`, `events`, `logs`, `sagemaker` with
+`labeling_jobs` and the `portal` for people who label, `cognito`, which knows their names, `training_jobs`,
+`s3`, `dynamodb`. They tell one another of what
 happens by plain calls: `events.emit` puts an event on the default bus, `lambda_functions.invoke` runs a
 deployed function, and `control.route` adds a command to the control plane.
 

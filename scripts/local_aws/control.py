@@ -10,7 +10,7 @@ from typing import Any
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 
-from local_aws import batch, calls, events, lambda_functions, step_functions
+from local_aws import batch, calls, events, lambda_functions, logs, step_functions
 
 PREFIX = "/_local/"
 
@@ -44,8 +44,9 @@ def reset() -> None:
     batch.reset()
     for hook in reset_hooks:
         hook()
-    lambda_functions.reset()
     events.reset()
+    logs.reset()
+    lambda_functions.reset()
     calls.reset()
     BackendDict.reset()
     reset_model_data()
@@ -56,11 +57,13 @@ reset_hooks: list[Callable[[], None]] = []
 
 
 def _faults(_groups: dict[str, str], body: Any) -> tuple[int, Any]:
-    unknown = set(body) - {"drop_events", "duplicate_events"}
+    unknown = set(body) - {"drop_events", "duplicate_events", "source"}
     if unknown:
         return 400, {
-            "message": f"Unknown faults {sorted(unknown)}; there are drop_events and duplicate_events."
+            "message": f"Unknown faults {sorted(unknown)}; there are drop_events and duplicate_events, and "
+            "source for the events of one source alone."
         }
+    events.faults.source = body.get("source")
     events.faults.drop = int(body.get("drop_events", 0))
     events.faults.duplicate = int(body.get("duplicate_events", 0))
     return 200, {}

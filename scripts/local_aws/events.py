@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import functools
 import json
 import re
 import sys
@@ -10,18 +10,19 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 from jsonpath_ng.ext import parse as parse_json_path
 from moto.awslambda.models import lambda_backends
-from moto.events.models import Rule, events_backends
+from moto.events.exceptions import InvalidEventPatternException
+from moto.events.models import EventPattern, EventPatternParser, Rule, events_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
-from local_aws import authorization, patches, settings
+from local_aws import authorization, event_patterns, patches, settings
+from local_aws.lanes import Lanes
 from local_aws.resources import Need
 from local_aws.roles import Session
 
@@ -31,7 +32,8 @@ _SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 _ATTEMPTS = 3
 _RETRY_SECONDS = 0.5
 
-_deliveries = ThreadPoolExecutor(max_workers=8, thread_name_prefix="events")
+# A lane for each target of each rule.
+_deliveries = Lanes("events", 2)
 
 
 class DeliveryFailed(Exception):
@@ -44,7 +46,10 @@ class DeliveryFailed(Exception):
 
 
 class _Faults:
-    """How many of the next events that some rule waits for are lost, or delivered twice."""
+    """How many of the next events that some rule waits for are lost, or delivered twice.
+
+    With a source, such as ``aws.s3``, those of this source alone.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -53,10 +58,13 @@ class _Faults:
     def reset(self) -> None:
         self.drop = 0
         self.duplicate = 0
+        self.source: str | None = None
 
-    def copies(self) -> int:
-        """Return how often the next event is delivered: 0, 1 or 2."""
+    def copies(self, source: str) -> int:
+        """Return how often the next event, which is of this source, is delivered: 0, 1 or 2."""
         with self._lock:
+            if self.source not in (None, source):
+                return 1
             if self.drop:
                 self.drop -= 1
                 return 0
@@ -87,7 +95,7 @@ def emit(event: dict[str, Any]) -> None:
         **event,
     }
     matching = [rule for rule in _rules() if _matches(rule, full)]
-    copies = faults.copies() if matching else 0
+    copies = faults.copies(full["source"]) if matching else 0
     for rule in matching * copies:
         _send(rule, full)
 
@@ -113,8 +121,9 @@ def fire_schedule(name: str) -> bool:
 
 
 def reset() -> None:
-    """Forget the faults; rules are moto's."""
+    """Forget the faults and what has not been delivered; rules are moto's."""
     faults.reset()
+    _deliveries.clear()
 
 
 def install() -> None:
@@ -126,8 +135,23 @@ def install() -> None:
         event.pop("ingestion-time", None)
         if not _matches(self, event):
             return
-        for _ in range(faults.copies()):
+        for _ in range(faults.copies(event["source"])):
             _send(self, event)
+
+    @patches.method(EventPattern)
+    def matches_event(self: EventPattern, event: Any) -> bool:
+        raw = self.dump()
+        return event_patterns.compiled(raw)(event) if raw else True
+
+    @patches.method(EventPatternParser)
+    def parse(self: EventPatternParser) -> dict[str, Any]:
+        if self.pattern:
+            try:
+                event_patterns.compiled(self.pattern)
+            except event_patterns.InvalidPattern as problem:
+                raise InvalidEventPatternException(reason=str(problem)) from None
+        parsed: dict[str, Any] = parse.original(self)
+        return parsed
 
     threading.Thread(target=_run_schedules, name="schedules", daemon=True).start()
 
@@ -153,23 +177,31 @@ def _iso(when: Any) -> str:
 
 def _send(rule: Rule, event: dict[str, Any]) -> None:
     for target in list(rule.targets):
-        _deliveries.submit(_deliver, rule, target, copy.deepcopy(event))
+        attempts = min(_ATTEMPTS, 1 + target.get("RetryPolicy", {}).get("MaximumRetryAttempts", _ATTEMPTS))
+        _submit(rule, target, event, attempts)
 
 
-def _deliver(rule: Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
+def _submit(
+    rule: Rule, target: dict[str, Any], event: dict[str, Any], attempts: int, delay: float = 0.0
+) -> None:
+    call = functools.partial(_deliver, rule, target, event, attempts)
+    _deliveries.submit((rule.arn, target["Id"]), call, delay)
+
+
+def _deliver(rule: Rule, target: dict[str, Any], event: dict[str, Any], attempts: int) -> None:
+    """Hand an event over to a target, which may take so many attempts more."""
     body = target_input(target, event)
-    attempts = min(_ATTEMPTS, 1 + target.get("RetryPolicy", {}).get("MaximumRetryAttempts", _ATTEMPTS))
-    for attempt in range(attempts):
-        try:
-            _hand_over(rule, target, body)
-        except DeliveryFailed as failure:
-            error = failure
-        except Exception as problem:
-            error = DeliveryFailed("INTERNAL_ERROR", f"{type(problem).__name__}: {problem}")
-        else:
-            return
-        if attempt + 1 < attempts:
-            time.sleep(_RETRY_SECONDS)
+    try:
+        _hand_over(rule, target, body)
+    except DeliveryFailed as failure:
+        error = failure
+    except Exception as problem:
+        error = DeliveryFailed("INTERNAL_ERROR", f"{type(problem).__name__}: {problem}")
+    else:
+        return
+    if attempts > 1:
+        _submit(rule, target, event, attempts - 1, _RETRY_SECONDS)
+        return
     print(f"local_aws: rule {rule.name} could not reach {target['Arn']}: {error}", file=sys.stderr)
     if queue_arn := target.get("DeadLetterConfig", {}).get("Arn"):
         attributes = {

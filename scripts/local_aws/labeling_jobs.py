@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +31,7 @@ from labeling_engine import (
     attend,
     simulate,
 )
+from labeling_engine.activity import LOG_GROUP
 from local_aws import authorization, resources, s3
 from local_aws.resources import Need
 from local_aws.roles import Session
@@ -57,7 +60,7 @@ def set_annotators(document: Any) -> None:
     ----------
     document
         ``{"seed", "truth", "annotators", "people", "speed", "patience_seconds"}`` as
-        `labeling_engine.Team.from_document` reads it. With people, jobs run in real time.
+        `labeling_engine.Team.from_document` reads it. With people in its work team, a job runs in real time.
 
     Raises
     ------
@@ -78,6 +81,14 @@ def people() -> tuple[HumanAnnotator, ...]:
     """Return the people in the team."""
     team = _team
     return () if team is None else team.people
+
+
+def everybody(region: str, issuer: str, identity_provider: str) -> Iterator[tuple[str, Worker]]:
+    """Yield all who label, by name and as an identity provider's member."""
+    team = _team
+    if team is not None:
+        for each in (*(team.simulated.annotators if team.simulated else ()), *team.people):
+            yield each.name, each.worker(region, issuer, identity_provider)
 
 
 def note_sign_of_life(person: HumanAnnotator) -> None:
@@ -106,7 +117,7 @@ class MotoWorld:
         self._account_id = account_id
         self._session = Session(role_arn, _SESSION)
         self.clock = clock
-        self.modified_at = clock()
+        self._created_at = self.modified_at = clock()
         self.abandoned = False
 
     def read_object(self, uri: str) -> bytes:
@@ -145,6 +156,14 @@ class MotoWorld:
         ) as error:
             raise FunctionFailed(str(error)) from error
 
+    def log_activity(self, record: dict[str, str]) -> None:
+        from local_aws import logs
+
+        self.go_on()
+        _, _, _, region, account, _ = record["workteam_arn"].split(":", 5)
+        folder = f"aws/sagemaker/groundtruth/worker-activity/{account}-{region}"
+        logs.write(LOG_GROUP, f"{folder}/{self._created_at:%Y-%m-%d-%H-%M-%S}", json.dumps(record))
+
     def publish(self, event: dict[str, Any]) -> None:
         from local_aws import events
 
@@ -175,7 +194,7 @@ class Job:
         self.created_at = datetime.now(UTC)
         self.world = MotoWorld(account_id, specification.role_arn, VirtualClock(self.created_at))
         self.engine = LabelingJob(specification, self.world)
-        self._members = {"region": region, "issuer": issuer, "identity_provider": identity_provider}
+        self._identity = {"region": region, "issuer": issuer, "identity_provider": identity_provider}
         self._presence: Presence | None = None
 
     def start(self) -> None:
@@ -203,12 +222,17 @@ class Job:
 
     def worker(self, person: HumanAnnotator) -> Worker:
         """Return a person as this job's files name one."""
-        return person.worker(**self._members)
+        return person.worker(**self._identity)
+
+    def is_for(self, person: HumanAnnotator) -> bool:
+        """Whether a person is in the job's work team."""
+        members = self._members_of(_team)
+        return members is not None and person in members.people
 
     def note_sign_of_life(self, person: HumanAnnotator) -> None:
         """Let the simulated annotators of this job know that a person has just done something."""
         presence = self._presence
-        if presence is not None:
+        if presence is not None and self.is_for(person):
             presence.sign_of_life(self.worker(person))
 
     def fail(self, error: Exception) -> None:
@@ -240,51 +264,60 @@ class Job:
             self.engine.tick()
             while not self.engine.is_finished:
                 team = self._wait_for_team()
+                members = self._members_of(team)
                 self.world.go_on()
-                if team is None:
+                if members is None:
                     self.engine.tick()
-                elif team.people:
-                    self._work_beside_people(team)
-                elif team.simulated is not None:
-                    self._work_in_virtual_time(team.simulated)
+                elif members.people:
+                    self._work_beside_people(members, team)
+                elif members.simulated is not None:
+                    self._work_in_virtual_time(members.simulated)
         except Abandoned:
             raise
         except Exception as error:
             self.fail(error)
 
     def _wait_for_team(self) -> Team | None:
-        """Return the team once there is one; None when the job shall stop without any."""
+        """Return all who label once some of them do this job; also when the job shall stop without any."""
         with _news:
             _news.wait_for(
-                lambda: _team or self.world.abandoned or self.engine.status is not JobStatus.IN_PROGRESS
+                lambda: (
+                    self._members_of(_team)
+                    or self.world.abandoned
+                    or self.engine.status is not JobStatus.IN_PROGRESS
+                )
             )
             return _team
+
+    def _members_of(self, team: Team | None) -> Team | None:
+        """Return those of a team who are in the job's work team."""
+        return None if team is None else team.members_of(self.engine.specification.workteam)
 
     def _work_in_virtual_time(self, annotators: SimulatedAnnotators) -> None:
         self._presence = None
         self.world.clock = clock = VirtualClock(self.world.clock())
-        simulate(self.engine, annotators, clock, **self._members)
+        simulate(self.engine, annotators, clock, **self._identity)
 
-    def _work_beside_people(self, team: Team) -> None:
-        """Run in real time until the job is finished or has another team."""
+    def _work_beside_people(self, members: Team, team: Team | None) -> None:
+        """Run in real time until the job is finished or others than this team label."""
         # Virtual time may have run ahead of the real one.
         now = max(self.world.clock(), datetime.now(UTC))
         self.world.clock = clock = RunningClock(now, _seconds)
-        self._presence = Presence(self.engine, map(self.worker, team.people), team.patience, clock)
+        self._presence = Presence(self.engine, map(self.worker, members.people), members.patience, clock)
 
         def is_over() -> bool:
             return _team is not team or self.world.abandoned
 
-        if team.simulated is None:
+        if members.simulated is None:
             attend(self.engine, clock, is_over)
         else:
             simulate(
                 self.engine,
-                team.simulated,
+                members.simulated,
                 clock,
-                **self._members,
+                **self._identity,
                 presence=self._presence,
-                speed=team.speed,
+                speed=members.speed,
                 is_over=is_over,
             )
 

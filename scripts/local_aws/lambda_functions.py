@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import importlib.util
 import io
 import json
@@ -16,10 +17,8 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 import uuid
 import zipfile
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +39,7 @@ from local_aws import (
     settings,
     unsupported,
 )
+from local_aws.lanes import Lanes
 from local_aws.resources import Need
 from local_aws.roles import Session
 
@@ -48,12 +48,15 @@ _RUNTIME_PACKAGES = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", 
 _WORKER = str(Path(__file__).with_name("lambda_worker.py"))
 _LENGTH = struct.Struct("!I")
 _CONCURRENCY = 8
+# Of a function's events, how many it works on at a time: each one more is one more process to start.
+_EVENTS_AT_A_TIME = 2
 _INIT_SECONDS = 60
 # Lambda tries an asynchronous event three times, after one and two minutes; here after seconds.
 _ASYNC_RETRY_SECONDS = (1.0, 2.0)
 _LOG_RESULT_BYTES = 4096
 
-_later = ThreadPoolExecutor(max_workers=16, thread_name_prefix="lambda-events")
+# A lane for each function.
+_later = Lanes("lambda-events", _EVENTS_AT_A_TIME)
 _lock = threading.Lock()
 
 
@@ -120,16 +123,12 @@ def invoke(arn: str, payload: Any, caller: Session) -> Any:
 
 def invoke_later(function: LambdaFunction, event: str) -> None:
     """Invoke a function for an event: nobody waits, a failure is tried twice more, then goes to a queue."""
-    _later.submit(_run_event, function, event).add_done_callback(_report)
-
-
-def _report(future: Future[None]) -> None:
-    if problem := future.exception():
-        traceback.print_exception(problem)
+    _later.submit(function.function_arn, functools.partial(_run_event, function, event))
 
 
 def reset() -> None:
-    """End all workers; the functions are moto's."""
+    """Forget all events and end all workers; the functions are moto's."""
+    _later.clear()
     with _lock:
         pools = list(_pools.values())
         _pools.clear()
@@ -436,15 +435,16 @@ def _write_log(function: LambdaFunction, stream: str, lines: list[str]) -> None:
         logs.put_log_events(group, stream, [{"timestamp": now, "message": line} for line in lines])
 
 
-def _run_event(function: LambdaFunction, event: str) -> None:
+def _run_event(function: LambdaFunction, event: str, attempt: int = 0) -> None:
     config = function.event_invoke_config[0].config if function.event_invoke_config else {}
     retries = int(config.get("MaximumRetryAttempts", len(_ASYNC_RETRY_SECONDS)))
-    for attempt in range(retries + 1):
-        if attempt:
-            time.sleep(_ASYNC_RETRY_SECONDS[attempt - 1])
-        error = _invoke(function, event).error
-        if error is None:
-            return
+    error = _invoke(function, event).error
+    if error is None:
+        return
+    if attempt < retries:
+        again = functools.partial(_run_event, function, event, attempt + 1)
+        _later.submit(function.function_arn, again, _ASYNC_RETRY_SECONDS[attempt])
+        return
     destination = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
     dead_letters = getattr(function, "dead_letter_config", {}).get("TargetArn")
     print(f"local_aws: {function.function_name} failed on an event: {FunctionError(error)}", file=sys.stderr)

@@ -3,7 +3,8 @@
 Every command is a POST of a JSON object with ``worker``, the person's name. A refused one answers
 ``{"code", "message"}``; the codes are those of `Refusal`.
 
-- ``jobs`` → ``{"jobs": […]}``: the labelling jobs in progress, those with tasks first.
+- ``jobs`` → ``{"jobs": […]}``: the labelling jobs in progress of the person's work team, those with tasks
+  first.
 - ``next {"job", "window"?}`` → ``{"task": … or null}``: the task of this window, else a new one. A person may
   have several windows open, which get different objects. When nothing new is left, a window gets what the
   person holds elsewhere, so that the task of a closed window is not lost.
@@ -70,7 +71,11 @@ _lock = threading.RLock()
 
 
 def _jobs(person: HumanAnnotator, _body: dict[str, Any]) -> dict[str, Any]:
-    jobs = [job for job in sagemaker.all_jobs() if job.engine.status is JobStatus.IN_PROGRESS]
+    jobs = [
+        job
+        for job in sagemaker.all_jobs()
+        if job.engine.status is JobStatus.IN_PROGRESS and job.is_for(person)
+    ]
     found = [_describe(job, job.worker(person)) for job in jobs]
     return {"jobs": sorted(found, key=lambda job: not job["available"])}
 
@@ -97,7 +102,7 @@ def _task_type(template_uri: str) -> str:
 
 
 def _next(person: HumanAnnotator, body: dict[str, Any]) -> dict[str, Any]:
-    job, window = _job(_text(body, "job")), _text(body, "window", "")
+    job, window = _job(_text(body, "job"), person), _text(body, "window", "")
     worker = job.worker(person)
     labeling_jobs.note_sign_of_life(person)
     held = job.engine.open_tasks(worker)
@@ -196,9 +201,11 @@ def _person(body: dict[str, Any]) -> HumanAnnotator:
     )
 
 
-def _job(name: str) -> Job:
+def _job(name: str, person: HumanAnnotator) -> Job:
     for job in sagemaker.all_jobs():
         if job.engine.specification.name == name:
+            if not job.is_for(person):
+                raise Refusal("UnknownJob", f"{name!r} is no job of {person.name!r}: another work team's.")
             return job
     raise Refusal("UnknownJob", f"There is no labelling job {name!r}.")
 

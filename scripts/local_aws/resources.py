@@ -125,6 +125,7 @@ _PASSED_TO: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
         ),
     ),
     "events": ("events.amazonaws.com", (("PutTargets", "Targets.*.RoleArn"), ("PutRule", "RoleArn"))),
+    "logs": ("logs.amazonaws.com", (("PutSubscriptionFilter", "roleArn"),)),
     "lambda": ("lambda.amazonaws.com", (("CreateFunction|UpdateFunctionConfiguration", "Role"),)),
     "sagemaker": (
         "sagemaker.amazonaws.com",
@@ -160,6 +161,8 @@ _S3_ACTIONS = {
     "ListObjects": "ListBucket",
     "ListObjectsV2": "ListBucket",
     "ListParts": "ListMultipartUploadParts",
+    "PutBucketCors": "PutBucketCORS",
+    "PutBucketNotificationConfiguration": "PutBucketNotification",
     "UploadPart": "PutObject",
     "UploadPartCopy": "PutObject",
 }
@@ -436,8 +439,16 @@ def _cloudwatch(call: Call) -> Iterator[Need]:
     yield call.need("*")
 
 
+def _cognito(call: Call) -> Iterator[Need]:
+    pool = call.parameters.get("UserPoolId")
+    if pool is None and call.name != "ListUserPools":
+        raise call.unknown()
+    yield call.need(call.arn(f"userpool/{pool}") if pool else "*")
+
+
 _SERVICES: dict[str, Callable[[Call], Iterator[Need]]] = {
     "batch": _batch,
+    "cognito-idp": _cognito,
     "dynamodb": _dynamodb,
     "events": _events,
     "lambda": _lambda,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import threading
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,13 +18,25 @@ from moto.s3.notifications import S3NotificationEvent
 from moto.s3.responses import S3Response
 from moto.s3.utils import metadata_from_headers
 
-from local_aws import patches, settings
+from local_aws import events, patches, settings
 
 # moto answers from several threads and tests If-Match and If-None-Match apart from the write: one request at
 # a time makes both one step, as S3 promises.
 _one_at_a_time = threading.RLock()
 
 _notifier = ThreadPoolExecutor(max_workers=1, thread_name_prefix="s3-notifications")
+
+# Larger for a later event, as text too: how a reader of events knows which one of an object's is the last.
+_sequence = itertools.count(time.time_ns())
+# What an event gives for its reason, by the last part of the notification's name.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+_REASONS = {
+    "Put": "PutObject",
+    "Post": "POST Object",
+    "Copy": "CopyObject",
+    "CompleteMultipartUpload": "CompleteMultipartUpload",
+    "Delete": "DeleteObject",
+}
 
 _PLAIN_PUT_HEADERS = {
     "HTTP_X_AMZ_CONTENT_SHA256",
@@ -48,11 +63,21 @@ def install() -> None:
     def send_event(account_id: str, event_name: S3NotificationEvent, bucket: Any, key: Any) -> None:
         # A put without tags is told as "tags added" too; S3 tells only of the put.
         tagged = event_name is S3NotificationEvent.OBJECT_TAGGING_PUT_EVENT
-        if bucket.notification_configuration is None or (tagged and not _has_tags(key)):
+        # An object of several parts is told as put before it is told as completed.
+        completed = event_name is S3NotificationEvent.OBJECT_CREATED_PUT_EVENT and key.multipart is not None
+        told = bucket.notification_configuration
+        if told is None or completed or (tagged and not _has_tags(key)):
             return
-        _notifier.submit(original_send_event, account_id, event_name, bucket, key)
+        if told.event_bridge is not None and isinstance(key, FakeKey):
+            events.emit(_event(event_name, bucket, key))
+        if told.cloud_function or told.queue or told.topic:
+            _notifier.submit(original_send_event, account_id, event_name, bucket, key)
 
     patches.replace(moto.s3.notifications, "send_event", send_event)
+    # Its events have other names for some members, and go through JSON for each rule.
+    patches.replace(
+        moto.s3.notifications, "_send_event_bridge_message", lambda account_id, bucket, event_name, key: None
+    )
 
     @patches.method(S3Response)
     def key_response(self: S3Response, request: Any, full_url: str, headers: dict[str, Any]) -> Any:
@@ -84,6 +109,35 @@ def install() -> None:
 
             self.serialized = with_event_bridge
         return get_bucket_notification.original(self)
+
+
+def _event(name: S3NotificationEvent, bucket: FakeBucket, key: FakeKey) -> dict[str, Any]:
+    """Return EventBridge's event of what has happened to an object.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+    """
+    kind = _detail_type(name)
+    what: dict[str, Any] = {"key": key.name, "size": key.size, "etag": key.etag.strip('"')}
+    if key.version_id not in (None, "null"):
+        what["version-id"] = key.version_id
+    what["sequencer"] = f"{next(_sequence):016x}"
+    detail = {
+        "version": "0",
+        "bucket": {"name": bucket.name},
+        "object": what,
+        "request-id": f"{next(_sequence):016X}",
+        "requester": settings.ACCOUNT_ID,
+        "source-ip-address": "127.0.0.1",
+    }
+    if reason := _REASONS.get(name.value.rpartition(":")[2]):
+        detail["reason"] = reason
+    if kind == "Object Deleted":
+        detail["deletion-type"] = "Permanently Deleted"
+    return {"source": "aws.s3", "detail-type": kind, "resources": [bucket.arn], "detail": detail}
+
+
+# moto looks through sorted lists of all names for it.
+_detail_type = functools.cache(moto.s3.notifications._detail_type)
 
 
 def has_object(bucket: str, key: str, version_id: str | None = None) -> bool:

@@ -348,7 +348,7 @@ class LocalSageMakerResponse(SageMakerResponse):
             {
                 **asked,
                 **job.summary(),
-                "JobReferenceCode": _reference_code(job.arn),
+                "JobReferenceCode": job.engine.specification.reference_code,
                 "Tags": self._tags(job.arn),
             }
         )
@@ -382,7 +382,7 @@ class LocalSageMakerResponse(SageMakerResponse):
         self.ground_truth.workteam_of(arn)
         found = []
         for job in self.ground_truth.labeling_jobs():
-            code, counters = _reference_code(job.arn), job.engine.counters
+            code, counters = job.engine.specification.reference_code, job.engine.counters
             if (
                 job.request["HumanTaskConfig"]["WorkteamArn"] == arn
                 and request.get("JobReferenceCodeContains", "") in code
@@ -580,10 +580,6 @@ def _invalid(problems: list[str]) -> ApiError:
 
 def _members(document: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: document[name] for name in names if name in document}
-
-
-def _reference_code(arn: str) -> str:
-    return hashlib.sha256(arn.encode()).hexdigest()[:10]
 
 
 def _is_between(request: dict[str, Any], what: str, moment: datetime) -> bool:

@@ -103,6 +103,7 @@ _REFUSALS = {
 }
 _SESSION = "step-functions"
 _tokens = threading.Lock()
+_starts = threading.Lock()
 _clients = threading.Lock()
 
 
@@ -493,9 +494,11 @@ class LocalStepFunctionResponse(StepFunctionResponse):
     def start_execution(self) -> ActionResult:
         name = self._get_param("name") or str(uuid.uuid4())
         self.stepfunction_backend._validate_name(name)
-        execution = self.stepfunction_backend.start_execution(
-            self._get_param("stateMachineArn"), name, self._get_param("input", if_none="{}")
-        )
+        # moto looks for an execution of the name and makes one in two steps.
+        with _starts:
+            execution = self.stepfunction_backend.start_execution(
+                self._get_param("stateMachineArn"), name, self._get_param("input", if_none="{}")
+            )
         return ActionResult({"executionArn": execution.execution_arn, "startDate": execution.start_date})
 
     def describe_execution(self) -> ActionResult:

@@ -25,6 +25,9 @@ ACTIVITIES = {
     "Select": "selecting what people label",
     "CreateLabelingJob": "people are labelling",
     "MergeLabels": "merging labels",
+    "AuditOrTrain": "merging labels",
+    "Audit": "auditors are checking the labels",
+    "MergeAudit": "merging the audit",
     "Train": "training",
     "Evaluate": "evaluating on the frozen test split",
     "Decide": "asking the stop rules",
@@ -43,7 +46,19 @@ ACTIVITIES = {
 
 
 # The states that belong to the work of one round; the others are the campaign's.
-ROUND_STATES = frozenset({"Score", "Select", "CreateLabelingJob", "MergeLabels", "Train", "Evaluate"})
+ROUND_STATES = frozenset(
+    {
+        "Score",
+        "Select",
+        "CreateLabelingJob",
+        "MergeLabels",
+        "AuditOrTrain",
+        "Audit",
+        "MergeAudit",
+        "Train",
+        "Evaluate",
+    }
+)
 
 
 class CampaignFailed(TruthloopError):

@@ -77,6 +77,18 @@ ANNOTATORS: list[dict[str, Any]] = [
     },
 ]
 
+# Who looks at the labels where they are audited; one of them sees each label.
+AUDITORS: list[dict[str, Any]] = [
+    {"name": "auditor-1", "accuracy": 0.99, "seconds_median": 1.6, "seconds_spread": 0.35},
+    {"name": "auditor-2", "accuracy": 0.98, "seconds_median": 1.4, "seconds_spread": 0.40},
+    {"name": "auditor-3", "accuracy": 0.96, "seconds_median": 1.2, "seconds_spread": 0.40},
+]
+
+# Of each round's labels, how many are audited once more in the end.
+_FINAL_SAMPLE = 20
+NO_AUDIT = "none"
+AUDITS = (NO_AUDIT, "sample", "all")
+
 
 @dataclass(frozen=True)
 class DemoSettings:
@@ -95,6 +107,8 @@ class DemoSettings:
         included. None for the task type's own.
     person
         The name of somebody who labels in the browser beside the simulated annotators; "" for nobody.
+    audit
+        Which labels auditors look at, one of `AUDITS`. With an audit, the annotators share planted mistakes.
     """
 
     task: str = DEFAULT_TASK
@@ -104,11 +118,14 @@ class DemoSettings:
     round_size: int | None = None
     max_rounds: int | None = None
     person: str = ""
+    audit: str = NO_AUDIT
 
     @classmethod
-    def beside(cls, person: str, task: str, seed: int, size: int | None) -> DemoSettings:
+    def beside(
+        cls, person: str, task: str, seed: int, size: int | None, audit: str = NO_AUDIT
+    ) -> DemoSettings:
         """A demo that is small enough for a person to be one of the annotators."""
-        return cls(task, seed, size or _PERSON_SIZE, *_PERSON_ROUNDS, person)
+        return cls(task, seed, size or _PERSON_SIZE, *_PERSON_ROUNDS, person, audit)
 
     @property
     def plan(self) -> Plan:
@@ -144,12 +161,19 @@ class DemoSettings:
                 "round_size": self.round_size or plan.round_size,
                 "random_control": True,
             },
+            "audit": {"policy": self.audit, "final_sample": _FINAL_SAMPLE},
             "stop": {"max_rounds": self.rounds, "budget_usd": 500},
             "seed": self.seed,
         }
 
-    def annotators(self, data: DemoData) -> dict[str, Any]:
-        """Who labels: the simulated annotators, who alone know the truth, and the person beside them."""
+    def annotators(self, data: DemoData, auditors_team: str = "") -> dict[str, Any]:
+        """Who labels: the simulated annotators, who alone know the truth, and the person beside them.
+
+        Parameters
+        ----------
+        auditors_team
+            The name of the auditors' work team, whose members they are where labels are audited.
+        """
         people = [
             {
                 **person,
@@ -159,6 +183,9 @@ class DemoSettings:
             for person in ANNOTATORS
         ]
         team = {"seed": self.seed, "truth": dict(data.truth), "annotators": people}
+        if self.audit != NO_AUDIT:
+            people += [{**auditor, "workteam": auditors_team} for auditor in AUDITORS]
+            team["mistakes"] = self.mistakes(data)
         if not self.person:
             return team
         # Nobody wants to wait for colleagues: whatever they do takes them half the time of a choice.
@@ -169,6 +196,15 @@ class DemoSettings:
             "speed": speed,
             "patience_seconds": _PATIENCE_SECONDS,
         }
+
+    def mistakes(self, data: DemoData) -> dict[str, Any]:
+        """What all annotators take some objects for, by source; nothing without an audit."""
+        if self.audit == NO_AUDIT:
+            return {}
+        # It needs numpy, and the other steps of the demo do not.
+        from truthloop_cli.demo_data.mistakes import planted
+
+        return planted(data, task_types.get(self.task).LABEL_KIND, self.seed)
 
 
 @dataclass(frozen=True)
@@ -216,7 +252,7 @@ def run(settings: DemoSettings, output: Path, console: Console) -> None:
     began = time.monotonic()
     data = settings.data()
     console.print(f"[bold]1.[/] {len(data.truth)} {data.plan.what}, none labelled")
-    with isolated({}), LocalAws(annotators=settings.annotators(data)) as aws:
+    with isolated({}), LocalAws() as aws:
         console.print(f"[bold]2.[/] embedded AWS on {aws.endpoint}")
         clients = Clients.of(aws.environment())
         uploading = _Background(_upload, data, clients.s3)
@@ -226,8 +262,10 @@ def run(settings: DemoSettings, output: Path, console: Console) -> None:
         ):
             uploading.join()
             progress.stop()
+            auditors_team = outputs["auditors_workteam_arn"].rpartition("/")[2]
+            aws.control("POST", "annotators", settings.annotators(data, auditors_team))
             with _desk(settings, aws, console):
-                _campaign(settings, data, outputs, clients, output, console)
+                _campaign(settings, data, aws, outputs, clients, output, console)
     console.print(f"\nAll of it took {time.monotonic() - began:.0f} s; nothing is left running.")
     console.print(f"Open [bold]{output / 'report' / 'index.html'}[/]")
 
@@ -258,6 +296,7 @@ def _desk(settings: DemoSettings, aws: LocalAws, console: Console) -> Iterator[N
 def _campaign(
     settings: DemoSettings,
     data: DemoData,
+    aws: LocalAws,
     outputs: dict[str, Any],
     clients: Clients,
     output: Path,
@@ -277,6 +316,11 @@ def _campaign(
         raise campaign.CampaignFailed(f"The campaign ended as {ended.status}: {ended.error}: {ended.cause}")
     download(gateway, layout, len(ended.rounds) - 1, output)
     _summary(settings, data, gateway, output, console)
+    if settings.audit != NO_AUDIT:
+        # It needs numpy, and the other steps of the demo do not.
+        from truthloop_cli.demo_audit import Audited
+
+        Audited(aws, outputs, data, settings.mistakes(data), layout, gateway, output, console).summarise()
 
 
 def download(s3: S3Gateway, layout: CampaignLayout, last_round: int, output: Path) -> None:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from truthloop.errors import TruthloopError
-from truthloop_cli import demo_data, ui
+from truthloop_cli import demo_data, trace, ui, workers
 from truthloop_cli.demo_data import DEFAULT_TASK
 
 # The exit code of a command that Ctrl-C ended, by the shells' convention: 128 + SIGINT.
@@ -22,6 +22,8 @@ commands = typer.Typer(
     help="Active-learning labelling campaigns on AWS.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 commands.add_typer(ui.app, name="ui")
+commands.add_typer(workers.app, name="workers")
+commands.command(epilog=trace.EPILOG)(trace.trace)
 
 
 @commands.callback()
@@ -31,6 +33,7 @@ def _root() -> None:
 
 @commands.command(
     epilog="Examples: `truthloop demo`, `truthloop demo --seed 7`, `truthloop demo --task bounding-box`, "
+    "`truthloop demo --task semantic-segmentation --audit all`, "
     "`truthloop demo --task text-classification --annotator me`"
 )
 def demo(
@@ -40,6 +43,10 @@ def demo(
     annotator: Annotated[
         str, typer.Option(help="Your name in the team, such as me: label in the browser beside the others.")
     ] = "",
+    audit: Annotated[
+        str,
+        typer.Option(help="Labels that auditors check: none, sample, all. With planted mistakes to find."),
+    ] = "none",
     output: Annotated[Path, typer.Option(help="Folder for report, labels and model.")] = Path("build/demo"),
 ) -> None:
     """Deploy to the embedded AWS with Terraform and run a whole campaign there; needs no AWS account."""
@@ -54,14 +61,18 @@ def demo(
 
     from truthloop_cli import demo as program
 
-    if annotator in {person["name"] for person in program.ANNOTATORS}:
+    if audit not in program.AUDITS:
+        raise typer.BadParameter(
+            f"{audit!r} is no audit policy; allowed: {', '.join(program.AUDITS)}.", param_hint="--audit"
+        )
+    if annotator in {person["name"] for person in [*program.ANNOTATORS, *program.AUDITORS]}:
         raise typer.BadParameter(
             f"{annotator} is one of the simulated annotators; take another name.", param_hint="--annotator"
         )
     if annotator:
-        settings = program.DemoSettings.beside(annotator, task, seed, size)
+        settings = program.DemoSettings.beside(annotator, task, seed, size, audit)
     else:
-        settings = program.DemoSettings(task, seed, size)
+        settings = program.DemoSettings(task, seed, size, audit=audit)
     program.run(settings, output, Console(highlight=False, soft_wrap=True))
 
 

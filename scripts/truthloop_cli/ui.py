@@ -37,6 +37,7 @@ class PortUnavailable(TruthloopError):
     invoke_without_command=True,
     epilog="Examples: `truthloop ui` (label for the embedded AWS that runs), "
     "`truthloop ui --template ui_templates/bounding-box` (preview with its samples), "
+    "`truthloop ui --template ui_templates/audit` (what auditors see), "
     "`truthloop ui --template page.liquid.html --input one.json --out answer.json`, "
     "`truthloop ui check`, `truthloop ui preview-aws --help`",
 )

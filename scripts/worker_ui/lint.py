@@ -20,11 +20,14 @@ from liquid.exceptions import LiquidError
 from truthloop import task_types
 from truthloop.errors import TruthloopError
 from truthloop.labels import CLASS, CLASSES
+from truthloop.layout import AUDIT_TEMPLATE
 from worker_ui import relaxed_json
+from worker_ui.audit_samples import made_of_its_row
 from worker_ui.crowd_elements import WIDGETS
 from worker_ui.findings import Finding, Report, similar
 from worker_ui.markup import Page, mark_lines, parse, read_marks
 from worker_ui.page_rules import (
+    COLOR,
     GRANTED,
     check_flaws,
     check_page,
@@ -33,6 +36,7 @@ from worker_ui.page_rules import (
     report_written_labels,
 )
 from worker_ui.rendering import CONTENT_CHARACTERS_MAXIMUM, environment
+from worker_ui.script_rules import check_same_scripts
 
 TEMPLATE_FILE = "template.liquid.html"
 SAMPLES_PATTERN = "sample_input*.json"
@@ -47,6 +51,9 @@ _UNQUOTED = re.compile(r"=\s*\{\{")
 _HOSTILE = "\"'\\ <b>&amp; {{ task.input }} {% if %} </crowd-form><script>alert(1)</script> 文字 שלום 🐈"
 _S3 = "s3://"
 _WEB_ADDRESS = re.compile("^https?://")
+_COMPARING = re.compile(r"\{%-?\s*(?:if|elsif|unless|case|when)\b(.*?)%\}", re.DOTALL)
+_LITERAL = re.compile(r"\"([^\"]+)\"|'([^']+)'")
+_OF_ANOTHER_ANSWER = frozenset({"suggestion", "feedback", "previous"})
 _SIZES = frozenset({"size", "first", "last"})
 
 
@@ -95,10 +102,11 @@ def check(path: Path, samples: Sequence[Mapping[str, Any]] | None = None) -> lis
             )
         folder = template_file.resolve().parent.name
         task_type = folder if folder in task_types.names() else None
-        _check_template(report, template, [sample.task_input for sample in given], task_type)
+        reader = AUDIT_TEMPLATE if folder == AUDIT_TEMPLATE else task_type
+        _check_template(report, template, [sample.task_input for sample in given], reader)
         others += _check_label_configuration(template_file.parent / LABELS_FILE, template, given, task_type)
-        if task_type is not None:
-            others += _check_samples(task_type, given)
+        if reader is not None:
+            others += _check_samples(reader, given)
     return sorted([*report.findings, *others])
 
 
@@ -128,7 +136,7 @@ def _read_json(file: Path) -> tuple[Any, Finding | None]:
 
 
 def _check_template(
-    report: Report, template: str, samples: Sequence[Mapping[str, Any]], task_type: str | None
+    report: Report, template: str, samples: Sequence[Mapping[str, Any]], reader: str | None
 ) -> None:
     if not 0 < len(template) <= CONTENT_CHARACTERS_MAXIMUM:
         report.add(
@@ -149,15 +157,16 @@ def _check_template(
         report.add(_line_of(error), f"it is no Liquid template: {error.message}", "Correct the Liquid there.")
         return
     _check_variables(report, template, parsed, samples)
+    codes = _codes(template)
     tasks = [_local(sample) for sample in samples]
     for sample in tasks:
         page = _render(report, template, sample)
         if page is not None:
-            check_page(report, page, sample, task_type)
-            without = _render(report, template, _without_texts(sample))
+            check_page(report, page, sample, reader)
+            without = _render(report, template, _without_texts(sample, codes))
             if without is not None:
                 check_flaws(report, without)
-            _check_escaping(report, template, sample)
+            _check_escaping(report, template, sample, codes)
 
 
 def _check_variables(
@@ -286,15 +295,23 @@ def _grant(uri: str) -> str:
     return f"{GRANTED}{quote(uri.removeprefix(_S3))}?X-Amz-Expires=900&X-Amz-Signature={'0' * 64}"
 
 
-def _mapped(value: Any, change: Callable[[str], str]) -> Any:
-    """A JSON value with its texts changed, those among them that are keys."""
+def _mapped(
+    value: Any, change: Callable[[str], str], change_key: Callable[[str], str] = lambda key: key
+) -> Any:
+    """A JSON value with its texts changed, and its keys in their own way."""
     if isinstance(value, str):
         return change(value)
     if isinstance(value, Mapping):
-        return {change(key): _mapped(each, change) for key, each in value.items()}
+        return {change_key(key): _mapped(each, change, change_key) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_mapped(each, change) for each in value]
+        return [_mapped(each, change, change_key) for each in value]
     return value
+
+
+def _codes(template: str) -> set[str]:
+    """The words that the template itself compares with: they choose what is shown and are no texts."""
+    tags = "".join(_COMPARING.findall(template))
+    return {one or other for one, other in _LITERAL.findall(tags)}
 
 
 def _local(sample: Mapping[str, Any]) -> dict[str, Any]:
@@ -302,26 +319,40 @@ def _local(sample: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _mapped(value, lambda text: _WEB_ADDRESS.sub(_S3, text)) for key, value in sample.items()}
 
 
-def _without_texts(sample: Mapping[str, Any]) -> dict[str, Any]:
+def _is_text(value: Any, codes: set[str]) -> bool:
+    """Whether a value is what people read: no address, no colour, no code."""
+    return (
+        isinstance(value, str)
+        and not value.startswith(_S3)
+        and COLOR.fullmatch(value) is None
+        and value not in codes
+    )
+
+
+def _without_texts(sample: Mapping[str, Any], codes: set[str]) -> dict[str, Any]:
     """A sample without the texts that a row or a campaign may lack."""
     return {
-        key: "" if isinstance(value, str) and key != "taskObject" and not value.startswith(_S3) else value
-        for key, value in sample.items()
+        key: "" if key != "taskObject" and _is_text(value, codes) else value for key, value in sample.items()
     }
 
 
-def _check_escaping(report: Report, template: str, sample: Mapping[str, Any]) -> None:
+def _check_escaping(report: Report, template: str, sample: Mapping[str, Any], codes: set[str]) -> None:
     """Compare the page with one whose labels and texts try to break out of their place."""
     labels = sample.get("labels")
     known = {label for label in labels if isinstance(label, str)} if isinstance(labels, list) else set()
 
     def with_texts(change: Callable[[str], str]) -> dict[str, Any]:
         changed = {
-            key: _mapped(value, lambda text: change(text) if text in known else text)
+            key: _mapped(
+                value,
+                lambda text: change(text) if text in known or (text and _is_text(text, codes)) else text,
+                lambda text: change(text) if text in known else text,
+            )
             for key, value in sample.items()
         }
         for key, value in sample.items():
-            if isinstance(value, str) and not value.startswith(_S3):
+            # Those that the sample lacks too: what is shown for them has to be safe.
+            if _is_text(value, codes):
                 changed[key] = change("text")
         return changed
 
@@ -337,6 +368,7 @@ def _check_escaping(report: Report, template: str, sample: Mapping[str, Any]) ->
             return
     if len(tame.elements) != len(hostile.elements):
         report.add(1, "a label or text can add or remove elements of the page", advice)
+    check_same_scripts(report, tame, hostile)
     for element, description in documented(hostile):
         for name in sorted(description.json & element.attributes.keys()):
             value = relaxed(element.attributes[name])
@@ -402,37 +434,39 @@ def _check_label_configuration(
     return report.findings
 
 
-def _check_samples(task_type: str, samples: Sequence[_Sample]) -> list[Finding]:
-    """Where samples differ from what the task type's code makes of a row."""
-    module = task_types.get(task_type)
+def _check_samples(reader: str, samples: Sequence[_Sample]) -> list[Finding]:
+    """Where samples differ from what the code makes of a row: a task type's, or that of audits."""
     findings = []
     for sample in samples:
         given = sample.task_input
-        row = {module.SOURCE_KEY: given.get("taskObject")}
-        if given.get("context"):
-            row["context"] = given["context"]
         try:
-            made = module.task_input(
-                row, given.get("labels") or [], instructions=given.get("instructions") or ""
-            )
+            made = made_of_its_row(given) if reader == AUDIT_TEMPLATE else _made(reader, given)
         except TruthloopError as error:
             findings.append(
-                Finding(sample.file, 1, f"no row gives this task.input: {error}", "Correct taskObject.")
+                Finding(sample.file, 1, f"no row gives this task.input: {error}", "Correct the sample.")
             )
             continue
         for key in sorted(made.keys() | given.keys()):
-            # What a suggestion was made of is not known here.
-            if key in made and key in given and (made[key] == given[key] or key == "suggestion"):
+            # What a suggestion and an auditor's verdict were made of is not known here.
+            if key in made and key in given and (made[key] == given[key] or key in _OF_ANOTHER_ANSWER):
                 continue
             findings.append(
                 Finding(
                     sample.file,
                     1,
-                    f"{key} is {_shown(given, key)}, but the code of {task_type} makes {_shown(made, key)}",
+                    f"{key} is {_shown(given, key)}, but the code of {reader} makes {_shown(made, key)}",
                     "Write what the pre-annotation function returns.",
                 )
             )
     return findings
+
+
+def _made(task_type: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    module = task_types.get(task_type)
+    row = {module.SOURCE_KEY: given.get("taskObject")}
+    if given.get("context"):
+        row["context"] = given["context"]
+    return module.task_input(row, given.get("labels") or [], instructions=given.get("instructions") or "")
 
 
 def _shown(document: Mapping[str, Any], key: str) -> str:

@@ -8,10 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from truthloop import task_types
+from truthloop.audit import ANSWER_NAMES
+from truthloop.layout import AUDIT_TEMPLATE
 from worker_ui import crowd_elements, relaxed_json
 from worker_ui.crowd_elements import ELEMENTS, FORM, REGION_ATTRIBUTES, WIDGETS, CrowdElement
 from worker_ui.findings import Report, similar
 from worker_ui.markup import Element, Page
+from worker_ui.script_rules import check_scripts, is_own
 
 GRANTED = "https://granted.invalid/"
 """How the addresses begin that stand for what `grant_read_access` makes."""
@@ -29,61 +32,41 @@ _GLOBAL_ATTRIBUTES = frozenset(
 )
 _NATIVE_INPUTS = frozenset({"input", "select", "textarea"})
 _BUTTON_TYPES = frozenset({"button", "image", "reset", "submit"})
-_COLOR = re.compile("#[0-9A-Fa-f]{6}")
+COLOR = re.compile("#[0-9A-Fa-f]{6}")
 
 
-def check_page(report: Report, page: Page, sample: Mapping[str, Any], task_type: str | None) -> None:
+def check_page(report: Report, page: Page, sample: Mapping[str, Any], reader: str | None) -> None:
     """Add what is wrong with a page.
 
     Parameters
     ----------
     sample
         The `task.input` that it was rendered with; its S3 URIs were granted below `GRANTED`.
-    task_type
-        The registered one whose code has to understand the answer, if any.
+    reader
+        Whose code has to understand the answer: a registered task type, `AUDIT_TEMPLATE`, or None.
     """
     check_flaws(report, page)
-    _check_scripts(report, page)
+    check_scripts(report, page)
     _check_form(report, page)
+    with_script = any(is_own(script) for script in page.of("script"))
     for element in page.elements:
         _check_urls(report, element)
         _check_attributes(report, element)
-        _check_input(report, element)
+        _check_input(report, element, with_script)
     for element, description in documented(page):
         _check_regions(report, page, element, description.regions)
         _check_json(report, element, description, sample)
     _check_instructions(report, page)
-    if task_type is not None:
-        _check_answer_name(report, page, task_type)
+    if reader == AUDIT_TEMPLATE:
+        _check_audit_names(report, page)
+    elif reader is not None:
+        _check_answer_name(report, page, reader)
 
 
 def check_flaws(report: Report, page: Page) -> None:
     """Add what is wrong with a page's markup."""
     for flaw in page.flaws:
         report.add(flaw.line, flaw.what, flaw.advice)
-
-
-def _check_scripts(report: Report, page: Page) -> None:
-    scripts = page.of("script")
-    for script in scripts:
-        if script.attributes.get("type") == "module":
-            report.add(
-                script.line,
-                "modules don't run in worker templates",
-                "Do without, or write a classic script.",
-            )
-        elif script.attributes.get("src") != crowd_elements.LOADER:
-            report.add(
-                script.line,
-                f"it runs a script that is not {crowd_elements.LOADER}",
-                "Do without: the crowd elements ask and send, and nothing else is tested here.",
-            )
-    if not any(script.attributes.get("src") == crowd_elements.LOADER for script in scripts):
-        report.add(
-            1,
-            "nothing makes the crowd elements work",
-            f'Begin with <script src="{crowd_elements.LOADER}"></script>.',
-        )
 
 
 def _check_form(report: Report, page: Page) -> None:
@@ -149,8 +132,11 @@ def _check_attributes(report: Report, element: Element) -> None:
             )
 
 
-def _check_input(report: Report, element: Element) -> None:
+def _check_input(report: Report, element: Element, with_script: bool) -> None:
     if element.tag not in _NATIVE_INPUTS or element.attributes.get("type") in _BUTTON_TYPES:
+        return
+    if with_script and element.attributes.get("type") == "range" and "name" not in element.attributes:
+        # Such as an overlay's opacity: it changes what the worker sees, and nobody asked for its value.
         return
     if not element.attributes.get("name"):
         report.add(
@@ -231,6 +217,29 @@ def _check_answer_name(report: Report, page: Page, task_type: str) -> None:
                 widget.line,
                 f"<{widget.tag}> has the name {name!r}, but the code of {task_type} reads {expected!r}",
                 f'Write name="{expected}".',
+            )
+
+
+def _check_audit_names(report: Report, page: Page) -> None:
+    """The auditors' page has one field under each name that the code reads, and none that it doesn't."""
+    fields = [element for element in page.elements if element.tag in _NATIVE_INPUTS]
+    found = [element.attributes["name"] for element in fields if "name" in element.attributes]
+    for name in ANSWER_NAMES:
+        if found.count(name) != 1:
+            report.add(
+                1,
+                f"{found.count(name) or 'no'} fields have the name {name}; allowed: one, because the code of "
+                "audits reads it",
+                f'Give one <input type="hidden"> or <textarea> name="{name}".',
+            )
+    for element in page.elements:
+        answers = element in fields or (element.tag in ELEMENTS and ELEMENTS[element.tag].answers)
+        name = element.attributes.get("name", "")
+        if answers and name and name not in ANSWER_NAMES:
+            report.add(
+                element.line,
+                f"<{element.tag}> has the name {name!r}, which the code of audits doesn't read",
+                f"Allowed: {', '.join(ANSWER_NAMES)}.{similar(name, ANSWER_NAMES)}",
             )
 
 
@@ -362,7 +371,7 @@ def _check_initial_value(report: Report, element: Element, value: Any, labels: A
         named = mappings
         for label, mapping in mappings.items():
             color = mapping.get("color") if isinstance(mapping, dict) else None
-            if not isinstance(color, str) or _COLOR.fullmatch(color) is None:
+            if not isinstance(color, str) or COLOR.fullmatch(color) is None:
                 report.add(
                     element.line,
                     f"the colour of {label!r} in initial-value is {color!r}; allowed: #rrggbb",

@@ -13,9 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from truthloop import palette
 from worker_ui.contract import Job, PortalError, StoredObject, Task, TaskGone
 
 _SECONDS = 3600.0
+# As consolidation names what lies over an image; see `truthloop.task_types.semantic_segmentation`.
+_OVERLAY = ".overlay.png"
 
 
 class PreviewPortal:
@@ -173,15 +176,20 @@ class PreviewPortal:
 
 
 def drawing(name: str, width: int = 960, height: int = 640) -> bytes:
-    """A drawn landscape as PNG bytes; the same name gives the same picture.
+    """A drawn landscape as PNG bytes; the same file name, up to its first dot, gives the same landscape.
+
+    Where the rest of the name says that it is the overlay of a mask, the landscape's trees, hills and sun are
+    painted in the colours of the first three label categories, and all else is transparent.
 
     Pillow is imported here because only a preview without pictures of its own needs it.
     """
     from PIL import Image, ImageDraw, ImageFilter
 
-    seed = hashlib.sha256(name.encode()).digest()
-    picture = Image.new("RGB", (width, height))
-    canvas = ImageDraw.Draw(picture)
+    file = name.rpartition("/")[2]
+    seed = hashlib.sha256(file.partition(".")[0].encode()).digest()
+    picture, overlay = Image.new("RGB", (width, height)), Image.new("RGBA", (width, height))
+    canvas, paint = ImageDraw.Draw(picture), ImageDraw.Draw(overlay)
+    tree, hill, sun_color = map(palette.color, range(3))
     for row in range(height):
         blend = row / height
         canvas.line(
@@ -189,22 +197,24 @@ def drawing(name: str, width: int = 960, height: int = 640) -> bytes:
             fill=(int(176 + 60 * blend), int(208 + 30 * blend), int(232 - 8 * blend)),
         )
     sun = 100 + seed[0] * (width - 200) // 255
-    canvas.ellipse([sun - 46, 60, sun + 46, 152], fill=(252, 226, 160))
+    for draw, fill in ((canvas, (252, 226, 160)), (paint, sun_color)):
+        draw.ellipse([sun - 46, 60, sun + 46, 152], fill=fill)
     for layer, color in enumerate([(128, 154, 158), (98, 134, 118), (72, 110, 82)]):
         phase = seed[layer + 1] / 40
         points = [
             (x, height * (0.48 + 0.13 * layer) + 46 * math.sin(x / (90 + 25 * layer) + phase))
             for x in range(0, width + 8, 8)
         ]
-        canvas.polygon([(0, height), *points, (width, height)], fill=color)
+        for draw, fill in ((canvas, color), (paint, hill)):
+            draw.polygon([(0, height), *points, (width, height)], fill=fill)
     for number in range(5):
         x = 70 + seed[4 + number] * (width - 140) // 255
         y = int(height * 0.72) + seed[10 + number] % 120
         size = 26 + seed[16 + number] % 40
-        canvas.rectangle([x - 4, y, x + 4, y + size], fill=(92, 70, 54))
-        canvas.ellipse(
-            [x - size, y - size * 1.5, x + size, y + size * 0.4], fill=(44, 84 + seed[number] % 40, 58)
-        )
+        crown = (44, 84 + seed[number] % 40, 58)
+        for draw, trunk, fill in ((canvas, (92, 70, 54), crown), (paint, tree, tree)):
+            draw.rectangle([x - 4, y, x + 4, y + size], fill=trunk)
+            draw.ellipse([x - size, y - size * 1.5, x + size, y + size * 0.4], fill=fill)
     output = io.BytesIO()
-    picture.filter(ImageFilter.SMOOTH).save(output, "PNG")
+    (overlay if file.endswith(_OVERLAY) else picture.filter(ImageFilter.SMOOTH)).save(output, "PNG")
     return output.getvalue()

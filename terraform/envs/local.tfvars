@@ -22,7 +22,11 @@ existing = {}
 network  = null
 
 workforce = {
-  user_pool  = "us-east-1_LOCALPOOL"
-  client_id  = "local-client"
-  user_group = "labelers"
+  user_pool          = "us-east-1_LOCALPOOL"
+  client_id          = "local-client"
+  user_group         = "labelers"
+  auditor_user_group = "auditors"
 }
+
+standalone_audits = { job_name_prefix = "standalone-" }
+worker_activity   = { create_log_group = true }

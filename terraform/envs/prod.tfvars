@@ -27,17 +27,25 @@ monitoring = {
   monthly_budget_usd = 1000
 }
 
-# What exists already and is to be used: data_bucket_name, dead_letter_queue_arn, image_repository_arn, job_queue_arn,
-# workteam_arn.
+# What exists already and is to be used: auditors_workteam_arn, data_bucket_name, dead_letter_queue_arn,
+# image_repository_arn, job_queue_arn, workteam_arn.
 existing = {}
 
 # An existing network, { vpc_id = "vpc-…", subnet_ids = ["subnet-…"] }; null makes a private one, whose interface endpoints
 # cost money by the hour.
 network = null
 
-# The region's private workforce; `aws sagemaker list-workforces` shows pool and client.
+# The region's private workforce; `aws sagemaker list-workforces` shows pool and client. Who audits does not label, so the
+# groups differ; auditor_user_group = null makes no team of auditors.
 workforce = {
-  user_pool  = "us-east-1_EXAMPLE"
-  client_id  = "exampleclientid"
-  user_group = "labelers"
+  user_pool          = "us-east-1_EXAMPLE"
+  client_id          = "exampleclientid"
+  user_group         = "labelers"
+  auditor_user_group = "auditors"
 }
+
+# Labelling jobs outside campaigns are audited where their name begins with job_name_prefix.
+standalone_audits = { job_name_prefix = null }
+
+# { } subscribes to Ground Truth's log of what workers take, decline and return, once it exists; null records answers alone.
+worker_activity = null

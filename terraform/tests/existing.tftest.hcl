@@ -19,9 +19,13 @@ override_data {
   values = { account_id = "111122223333" }
 }
 
-# Its plan would ask Step Functions to look at the definition.
+# Their plan would ask Step Functions to look at the definition.
 override_resource {
   target = module.active_learning_loop.aws_sfn_state_machine.this
+}
+
+override_resource {
+  target = module.label_audit.aws_sfn_state_machine.this
 }
 
 run "existing_things" {
@@ -29,6 +33,7 @@ run "existing_things" {
 
   variables {
     existing = {
+      auditors_workteam_arn = "arn:aws:sagemaker:us-east-1:111122223333:workteam/private-crowd/auditors"
       data_bucket_name      = "team-data"
       dead_letter_queue_arn = "arn:aws:sqs:us-east-1:111122223333:team-dead-letters"
       image_repository_arn  = "arn:aws:ecr:eu-west-1:444455556666:repository/team/program"
@@ -50,7 +55,10 @@ run "existing_things" {
   }
 
   assert {
-    condition     = [output.data_bucket_name, output.dead_letter_queue_arn, output.job_queue_arn, output.workteam_arn] == [var.existing.data_bucket_name, var.existing.dead_letter_queue_arn, var.existing.job_queue_arn, var.existing.workteam_arn]
+    condition = (
+      [output.auditors_workteam_arn, output.data_bucket_name, output.dead_letter_queue_arn, output.job_queue_arn, output.workteam_arn]
+      == [var.existing.auditors_workteam_arn, var.existing.data_bucket_name, var.existing.dead_letter_queue_arn, var.existing.job_queue_arn, var.existing.workteam_arn]
+    )
     error_message = "The outputs must name what exists."
   }
 
@@ -62,5 +70,43 @@ run "existing_things" {
   assert {
     condition     = strcontains(data.aws_iam_policy_document.prepare.json, "\"arn:aws:s3:::team-data/campaigns/*\"") && !strcontains(data.aws_iam_policy_document.prepare.json, "${var.name_prefix}-data")
     error_message = "The functions must work on the bucket that exists."
+  }
+}
+
+run "auditors_beside_an_existing_team" {
+  command = plan
+
+  variables {
+    existing = {
+      workteam_arn = "arn:aws:sagemaker:us-east-1:111122223333:workteam/private-crowd/team"
+    }
+    workforce = { user_pool = "us-east-1_EXAMPLE", client_id = "client", user_group = "team", auditor_user_group = "seniors" }
+    network   = { vpc_id = "vpc-0123456789abcdef0", subnet_ids = ["subnet-0123456789abcdef0"] }
+  }
+
+  assert {
+    condition     = module.labeling.workteam_arn == null && output.workteam_arn == var.existing.workteam_arn
+    error_message = "The team that exists must be the one that labels, and none may be made in its place."
+  }
+
+  assert {
+    condition     = local.functions.start_audit.environment.AUDITORS_WORKTEAM_ARN == "arn:aws:sagemaker:us-east-1:111122223333:workteam/private-crowd/${var.name_prefix}-auditors"
+    error_message = "A user group of auditors must become a team, whoever labels."
+  }
+}
+
+run "nobody_audits" {
+  command = plan
+
+  variables {
+    existing          = {}
+    workforce         = { user_pool = "us-east-1_EXAMPLE", client_id = "client", user_group = "team" }
+    network           = { vpc_id = "vpc-0123456789abcdef0", subnet_ids = ["subnet-0123456789abcdef0"] }
+    standalone_audits = {}
+  }
+
+  assert {
+    condition     = output.auditors_workteam_arn == null && local.functions.start_audit.environment.AUDITORS_WORKTEAM_ARN == ""
+    error_message = "Without a group of auditors there must be no team of theirs."
   }
 }

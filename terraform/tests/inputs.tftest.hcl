@@ -25,9 +25,13 @@ override_data {
   values = { names = ["us-east-1a", "us-east-1b"] }
 }
 
-# Its plan would ask Step Functions to look at the definition.
+# Their plan would ask Step Functions to look at the definition.
 override_resource {
   target = module.active_learning_loop.aws_sfn_state_machine.this
+}
+
+override_resource {
+  target = module.label_audit.aws_sfn_state_machine.this
 }
 
 run "values_that_cannot_work" {
@@ -80,4 +84,70 @@ run "names_that_aws_would_refuse" {
   }
 
   expect_failures = [var.existing, var.image_tag, var.input_buckets, var.name_prefix]
+}
+
+run "a_team_that_audits_its_own_labels" {
+  command = plan
+
+  variables {
+    existing = {
+      auditors_workteam_arn = "arn:aws:sagemaker:us-east-1:111122223333:workteam/private-crowd/team"
+      workteam_arn          = "arn:aws:sagemaker:us-east-1:111122223333:workteam/private-crowd/team"
+    }
+  }
+
+  expect_failures = [var.existing]
+}
+
+run "a_group_that_audits_its_own_labels" {
+  command = plan
+
+  variables {
+    existing  = {}
+    workforce = { user_pool = "us-east-1_EXAMPLE", client_id = "client", user_group = "team", auditor_user_group = "team" }
+  }
+
+  expect_failures = [var.workforce]
+}
+
+run "more_than_all_labels" {
+  command = plan
+
+  variables {
+    standalone_audits = { job_name_prefix = "roads-", policy = { random_share = 1.5 } }
+  }
+
+  expect_failures = [var.standalone_audits]
+}
+
+run "an_audit_of_nothing" {
+  command = plan
+
+  variables {
+    standalone_audits = { job_name_prefix = "roads-", policy = { policy = "none" } }
+  }
+
+  expect_failures = [var.standalone_audits]
+}
+
+run "a_share_of_an_auditor" {
+  command = plan
+
+  variables {
+    standalone_audits = { job_name_prefix = "roads-", policy = { auditors_per_object = 1.5 } }
+  }
+
+  expect_failures = [var.standalone_audits]
+}
+
+run "stand_alone_audits_without_auditors" {
+  command = plan
+
+  variables {
+    existing          = {}
+    workforce         = { user_pool = "us-east-1_EXAMPLE", client_id = "client", user_group = "team" }
+    standalone_audits = { job_name_prefix = "roads-" }
+  }
+
+  expect_failures = [var.standalone_audits]
 }

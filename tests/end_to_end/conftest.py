@@ -17,8 +17,8 @@ import pytest
 from local_aws.process import LocalAws
 from truthloop.layout import CampaignLayout
 from truthloop.s3 import S3Gateway
-from truthloop_cli import campaign
-from truthloop_cli.demo import Clients, DemoSettings, deployed
+from truthloop_cli import campaign, demo_data
+from truthloop_cli.demo import AUDITORS, Clients, DemoSettings, deployed
 from truthloop_cli.demo_data import DemoData, create_bucket, upload
 from truthloop_cli.stack import Stack
 from truthloop_cli.terraform_tools import find_plugin_dir
@@ -39,10 +39,16 @@ SMALL = {
     )
 }
 
+# With the digits that the annotators' skill is measured by.
+_WITH_GOLD = 275
+
 
 @dataclass
 class Deployment:
-    """The embedded AWS, the stack in it, and what campaigns label: digits, and by task type the others."""
+    """The embedded AWS, the stack in it, and what campaigns label: digits, and by task type the others.
+
+    `gold` are the same digits and more; the labels of the further ones are given away as known.
+    """
 
     aws: LocalAws
     stack: Stack
@@ -50,6 +56,7 @@ class Deployment:
     clients: Clients
     digits: DemoData
     others: dict[str, DemoData]
+    gold: DemoData
 
     @property
     def s3(self) -> S3Gateway:
@@ -104,8 +111,16 @@ class Deployment:
             }
             for number, person in enumerate(documents[0]["annotators"])
         ]
+        team = self.outputs["auditors_workteam_arn"].rpartition("/")[2]
+        people += [{**auditor, "workteam": team} for auditor in AUDITORS]
         truth = {source: each for document in documents for source, each in document["truth"].items()}
-        return {**documents[0], "truth": truth, "annotators": people}
+        return {**documents[0], "truth": truth | self.known(), "annotators": people}
+
+    def known(self) -> dict[str, str]:
+        """The gold objects' labels by image."""
+        return {
+            source: self.gold.truth[source] for source in self.gold.truth if source not in self.digits.truth
+        }
 
     def layout(self, name: str) -> CampaignLayout:
         return CampaignLayout(self.outputs["data_bucket_name"], name)
@@ -128,8 +143,9 @@ class Deployment:
         pages = self.clients.stepfunctions.get_paginator("get_execution_history").paginate(executionArn=arn)
         return [event for page in pages for event in page["events"]]
 
-    def annotate(self) -> None:
-        self.aws.control("POST", "annotators", self.annotators())
+    def annotate(self, **changes: Any) -> None:
+        """Let the annotators and auditors come, with changes at the top level of their document."""
+        self.aws.control("POST", "annotators", {**self.annotators(), **changes})
 
     def annotate_nonsense(self) -> None:
         """Let annotators come who know none of the objects: the labelling jobs fail."""
@@ -186,10 +202,12 @@ def deployment() -> Iterator[Deployment]:
         clients = Clients.of(aws.environment())
         digits = SETTINGS.data()
         others = {task: settings.data(SETTINGS.bucket) for task, settings in SMALL.items()}
+        gold = demo_data.make(SETTINGS.task, SETTINGS.bucket, _WITH_GOLD, SETTINGS.seed)
         create_bucket(SETTINGS.bucket, clients.s3)
-        for data in (digits, *others.values()):
+        # The digits last: the gold's own manifest has the same name.
+        for data in (gold, *others.values(), digits):
             upload(data, clients.s3)
         with deployed(aws, SETTINGS.bucket) as (stack, outputs):
-            found = Deployment(aws, stack, outputs, clients, digits, others)
+            found = Deployment(aws, stack, outputs, clients, digits, others, gold)
             found.annotate()
             yield found

@@ -15,8 +15,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pytest
 
 from end_to_end import rights
+from end_to_end.audited_campaigns import (
+    AuditedCampaign,
+    command,
+    everything_below,
+    story_of,
+    worker_id_of,
+    workers_report,
+)
 from end_to_end.conftest import SETTINGS, SMALL
+from end_to_end.handmade_job import PREFIX, HandmadeJob
 from end_to_end.small_campaigns import SmallCampaign
+from truthloop.labels import CLASS
+from truthloop_cli.demo import ANNOTATORS
+from truthloop_cli.demo_data.mistakes import planted as mistakes_in
 
 if TYPE_CHECKING:
     from end_to_end.conftest import Deployment
@@ -24,6 +36,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.end_to_end, pytest.mark.terraform, pytest.mark.timeout(400)]
 
+PASSER_BY = "passer-by"
 # Facts of a label that do not depend on which run bought it.
 STABLE = ("digit", "reason", "labeled_by", "round", "score")
 
@@ -147,7 +160,7 @@ def test_without_the_event_the_reconciler_finds_the_job_and_the_labels_are_the_s
     deployment: Deployment, finished: tuple[str, str, Progress]
 ) -> None:
     request = deployment.request()
-    deployment.aws.control("POST", "faults", {"drop_events": 1000})
+    deployment.aws.control("POST", "faults", {"drop_events": 1000, "source": "aws.sagemaker"})
     try:
         arn = deployment.start(request)
         while deployment.clients.stepfunctions.describe_execution(executionArn=arn)["status"] == "RUNNING":
@@ -169,7 +182,7 @@ def test_with_every_event_sent_twice_the_labels_are_the_same(
     deployment: Deployment, finished: tuple[str, str, Progress]
 ) -> None:
     request = deployment.request()
-    deployment.aws.control("POST", "faults", {"duplicate_events": 1000})
+    deployment.aws.control("POST", "faults", {"duplicate_events": 1000, "source": "aws.sagemaker"})
     try:
         assert deployment.run(request).status == "SUCCEEDED"
     finally:
@@ -230,7 +243,11 @@ def test_a_labelling_job_that_fails_fails_the_campaign_with_its_reason(
     arn = deployment.start(request)
     try:
         job = deployment.wait_for_labeling_job(request["campaign"])
-        deployment.aws.control("POST", "faults", {"drop_events": 1000 if told_by == "reconciler" else 0})
+        deployment.aws.control(
+            "POST",
+            "faults",
+            {"drop_events": 1000 if told_by == "reconciler" else 0, "source": "aws.sagemaker"},
+        )
         deployment.annotate_nonsense()
         sagemaker = deployment.client("sagemaker")
         deployment.eventually(
@@ -408,6 +425,302 @@ def test_labels_of_any_task_type_are_in_the_format_of_ground_truth(small: SmallC
     assert {row["truthloop"]["labeled_by"] for row in rows} == {"people", "model"}
     for row in rows:
         small.check_format(row)
+
+
+# Audits. One campaign has all of it: each label audited, mistakes that all annotators share, known objects
+# among those to label, every event delivered twice.
+
+
+@pytest.fixture(scope="module")
+def mistakes(deployment: Deployment) -> dict[str, str]:
+    """What all annotators take a tenth of the digits for."""
+    planted: dict[str, str] = mistakes_in(deployment.digits, CLASS, SETTINGS.seed)
+    assert len(planted) == 26
+    return planted
+
+
+@pytest.fixture(scope="module")
+def audited(deployment: Deployment, mistakes: dict[str, str]) -> AuditedCampaign:
+    """A finished campaign whose labels are all audited, and some of whose objects are gold."""
+    known = deployment.known()
+    categories = SETTINGS.plan.label_categories
+    gold = "".join(
+        json.dumps({"source-ref": source, "digit": categories.index(label)}) + "\n"
+        for source, label in known.items()
+    )
+    bucket = deployment.digits.bucket
+    deployment.clients.s3.put_object(Bucket=bucket, Key="gold.manifest", Body=gold.encode())
+    request = deployment.request(
+        audit={"policy": "all", "final_sample": 20},
+        gold={"manifest_uri": f"s3://{bucket}/gold.manifest", "share": 0.1},
+        stop={"max_rounds": 2},
+    )
+    # Somebody who works in this campaign alone.
+    people = [*deployment.annotators()["annotators"], {**ANNOTATORS[0], "name": PASSER_BY}]
+    deployment.annotate(mistakes=mistakes, annotators=people)
+    deployment.aws.control("POST", "faults", {"duplicate_events": 100_000})
+    try:
+        ended = deployment.run(request)
+    finally:
+        deployment.aws.control("POST", "faults", {"duplicate_events": 0})
+        deployment.annotate()
+    assert ended.status == "SUCCEEDED", ended.cause
+    return AuditedCampaign(deployment, request, ended)
+
+
+def test_each_round_has_one_audit_though_every_event_came_twice(audited: AuditedCampaign) -> None:
+    audits = [audited.audit(each.number).name for each in audited.progress.rounds]
+    assert sorted(each["name"] for each in audited.executions()) == sorted(f"{name}-1" for name in audits)
+    assert {each["status"] for each in audited.executions()} == {"SUCCEEDED"}
+
+
+def test_the_next_model_waits_for_the_audit(deployment: Deployment, audited: AuditedCampaign) -> None:
+    machine = deployment.outputs["state_machine_arn"]
+    executions = deployment.clients.stepfunctions.list_executions(stateMachineArn=machine)["executions"]
+    (arn,) = [each["executionArn"] for each in executions if each["name"].startswith(f"{audited.name}-")]
+    entered = [
+        event["stateEnteredEventDetails"]["name"]
+        for event in deployment.history(arn)
+        if "stateEnteredEventDetails" in event
+    ]
+    assert "MergeLabels AuditOrTrain Audit MergeAudit Train" in " ".join(entered)
+    assert entered.count("MergeAudit") == 2
+
+
+def test_auditors_find_the_mistakes_that_everybody_shares_and_they_are_corrected(
+    deployment: Deployment, audited: AuditedCampaign, mistakes: dict[str, str]
+) -> None:
+    categories, first = SETTINGS.plan.label_categories, audited.first_labels()
+    shared = mistakes.keys() & first.keys()
+    assert len(shared) >= 8
+    # Nobody outvotes a mistake that all share.
+    assert sum(categories[first[source]] == mistakes[source] for source in shared) >= 0.8 * len(shared)
+    corrected = [
+        source
+        for source in shared
+        if categories[audited.rows[source]["digit"]] == deployment.digits.truth[source]
+    ]
+    assert len(corrected) >= 0.8 * len(shared)
+    for source in corrected:
+        told = audited.rows[source]["truthloop"]
+        events = [each["event"] for each in told["history"]]
+        assert events[:2] == ["selected", "labeled"] or events[0] == "labeled"
+        assert "audited" in events
+        assert told["audit"]["status"] in ("fixed", "relabeled", "expert", "accepted")
+    rejected = [
+        each
+        for source in corrected
+        for each in audited.rows[source]["truthloop"]["history"]
+        if each.get("decision") == "reject"
+    ]
+    assert rejected
+    assert all(each["comment"].strip() and each["reason"] for each in rejected)
+
+
+def test_the_estimates_of_an_audit_are_near_the_truth(
+    deployment: Deployment, audited: AuditedCampaign
+) -> None:
+    categories, first = SETTINGS.plan.label_categories, audited.first_labels()
+    results = [audited.result(each.number) for each in audited.progress.rounds]
+    assert sum(result["rows"] for result in results) == len(first)
+    wrong = sum(categories[label] != deployment.digits.truth[source] for source, label in first.items())
+    errors = sum(result["estimates"]["initial"]["errors"] for result in results)
+    assert wrong > 0.08 * len(first)
+    # Auditors of 96 to 99 % miss some and accuse others.
+    assert abs(errors - wrong) <= 0.06 * len(first)
+    for result in results:
+        final = result["estimates"]["final"]
+        low, high = final["interval"]
+        assert low <= final["rate"] <= high
+        assert final["sampled"] == min(20, result["rows"])
+        assert final["errors"] < 0.3 * final["sampled"]
+
+
+def test_auditors_are_never_those_who_labelled(audited: AuditedCampaign) -> None:
+    labelers, auditors = set(), set()
+    rounds = audited.jobs_of_rounds()
+    for job, _, answer in audited.responses():
+        sub = answer["workerMetadata"]["identityData"]["sub"]
+        if "auditDecision" in answer["answerContent"]:
+            auditors.add(sub)
+        elif job in rounds:
+            labelers.add(sub)
+    assert len(labelers) == 6
+    assert len(auditors) == 3
+    assert not labelers & auditors
+    assert all(audited.result(each.number)["self_audits"] == 0 for each in audited.progress.rounds)
+
+
+def test_known_objects_measure_the_workers_and_never_reach_a_manifest(
+    deployment: Deployment, audited: AuditedCampaign
+) -> None:
+    known = deployment.known()
+    asked = {
+        json.loads(line)["source-ref"]
+        for each in audited.progress.rounds
+        for _, line in deployment.s3.lines(audited.layout.selection_manifest(each.number))
+    }
+    assert asked & known.keys()
+    assert not audited.rows.keys() & known.keys()
+    master = {
+        json.loads(line)["source-ref"] for _, line in deployment.s3.lines(audited.layout.master_manifest())
+    }
+    assert not master & known.keys()
+    scores = [record.gold for record in audited.records() if record.gold is not None]
+    assert len(scores) >= 3 * len(asked & known.keys()) * 0.9
+    assert 0.7 < mean(scores) < 1
+
+
+def test_every_answer_is_one_record(deployment: Deployment, audited: AuditedCampaign) -> None:
+    given = Counter((job, index) for job, index, _ in audited.responses())
+    assert sum(given.values()) > 300
+    deployment.eventually(lambda: len(audited.records()) >= sum(given.values()))
+    records = audited.records()
+    assert Counter((each.job, each.object) for each in records) == given
+    assert all(each.seconds and each.submitted_at for each in records)
+    text = repr(records)
+    for _, _, answer in audited.responses():
+        assert answer["workerId"] not in text
+        assert answer["workerMetadata"]["identityData"]["sub"] not in text
+    assert {each.verdict.decision for each in records if each.verdict} >= {"accept", "reject"}
+    assert mean(each.agreement for each in records if each.agreement is not None) > 0.8
+
+
+def test_a_function_that_gets_an_event_three_times_starts_one_audit(
+    deployment: Deployment, audited: AuditedCampaign
+) -> None:
+    name, before = audited.jobs_of_rounds()[0], audited.executions()
+    (job,) = [each for each in deployment.labeling_jobs(name) if each["LabelingJobName"] == name]
+    event = {
+        "source": "aws.sagemaker",
+        "detail-type": "SageMaker Ground Truth Labeling Job State Change",
+        "resources": [job["LabelingJobArn"]],
+        "detail": {"LabelingJobStatus": "Completed"},
+    }
+    for _ in range(3):
+        answer = deployment.client("lambda").invoke(
+            FunctionName=f"{deployment.name_prefix}-start-audit", Payload=json.dumps(event)
+        )
+        assert "FunctionError" not in answer, answer["Payload"].read()
+    assert audited.executions() == before
+
+
+def test_an_audit_whose_events_are_lost_is_made_and_told_all_the_same(deployment: Deployment) -> None:
+    request = deployment.request(audit={"policy": "sample", "minimum": 15}, stop={"max_rounds": 1})
+    deployment.aws.control("POST", "faults", {"drop_events": 100_000})
+    try:
+        arn = deployment.start(request)
+        while deployment.clients.stepfunctions.describe_execution(executionArn=arn)["status"] == "RUNNING":
+            deployment.fire_reconciler()
+            time.sleep(1)
+    finally:
+        deployment.aws.control("POST", "faults", {"drop_events": 0})
+    ended = deployment.finish(arn, request["campaign"])
+    assert ended.status == "SUCCEEDED", ended.cause
+    result = AuditedCampaign(deployment, request, ended).result(0)
+    assert 15 <= result["audited"] < result["rows"]
+
+
+def test_a_labelling_job_made_by_hand_is_audited(deployment: Deployment) -> None:
+    job = HandmadeJob.create(deployment, f"{PREFIX}{uuid.uuid4().hex[:8]}")
+    audit = deployment.eventually(job.audit_result, 120)
+    assert audit["campaign"] is None
+    assert audit["job_name"] == job.name
+    assert audit["rows"] == len(job.sources)
+    assert audit["audited"] >= 1
+    audited_rows = job.audited_rows()
+    assert {row["source-ref"] for row in audited_rows} <= set(job.sources)
+    assert all(row["truthloop"]["audit"]["decision"] in ("accept", "reject", "fix") for row in audited_rows)
+
+
+def test_labels_by_the_model_that_break_their_promise_are_revoked_and_people_label_them(
+    deployment: Deployment,
+) -> None:
+    request = deployment.request(
+        audit={"policy": "sample", "minimum": 10, "auto_sample": 40},
+        auto_labeling={"target_precision": 0.8},
+        selection={"strategy": "margin", "seed_size": 60, "round_size": 10},
+        splits={"test_fraction": 0.2, "validation_fraction": 0.3},
+        stop={"max_rounds": 2},
+    )
+    layout = deployment.layout(request["campaign"])
+    arn = deployment.start(request)
+    deployment.eventually(lambda: deployment.s3.exists(layout.decision(0)), 240)
+    # The next job waits; the model labels by itself before there is one.
+    deployment.send_everybody_home()
+    try:
+        deployment.eventually(lambda: deployment.s3.exists(layout.selection(1)), 120)
+        auto = [json.loads(line) for _, line in deployment.s3.lines(layout.auto_manifest(1))]
+        assert len(auto) > 30
+        # What the model took for its label is something else after all, for every other one of them.
+        truth = deployment.annotators()["truth"]
+        categories = request["label_categories"]
+        for row in auto[::2]:
+            truth[row["source-ref"]] = categories[(row["digit"] + 1) % len(categories)]
+    finally:
+        deployment.annotate(**({"truth": truth} if "truth" in locals() else {}))
+    try:
+        ended = deployment.finish(arn, request["campaign"])
+    finally:
+        deployment.annotate()
+    assert ended.status == "SUCCEEDED", ended.cause
+    campaign = AuditedCampaign(deployment, request, ended)
+    estimate = campaign.result(1)["estimates"]["auto"]
+    assert estimate["revoked"]
+    assert 1 - estimate["rate"] < estimate["promise"] == 0.8
+    stories = {
+        source: [each["event"] for each in row["truthloop"].get("history", [])]
+        for source, row in campaign.rows.items()
+    }
+    told = [
+        source for source, events in stories.items() if "auto-labeled" in events and "relabeled" in events
+    ]
+    assert told
+    story = story_of(campaign, told[0])
+    kinds = [each["event"] for each in story["events"]]
+    order = ["arrived", "auto-labeled", "audited", "revoked", "relabeled", "audited", "final"]
+    position = -1
+    for kind in order:
+        assert kind in kinds[position + 1 :], (kind, kinds)
+        position = kinds.index(kind, position + 1)
+    assert kinds.count("answered") == 3
+    assert kinds.count("judged") >= 2
+
+
+def test_who_is_forgotten_is_in_no_record_and_the_totals_stay(
+    deployment: Deployment, audited: AuditedCampaign
+) -> None:
+    before = workers_report(audited)
+    table = deployment.outputs["workers_table_name"]
+    bare = worker_id_of(PASSER_BY)
+    (item,) = [
+        item
+        for item in deployment.client("dynamodb").scan(TableName=table)["Items"]
+        if any(each.endswith(bare) for each in item.get("worker_ids", {}).get("SS", []))
+    ]
+    pseudonym = item["worker"]["S"]
+    # Ground Truth's own logs call a worker by the last part of the id.
+    identifiers = [item["sub"]["S"].encode()]
+    identifiers += [each.rpartition(".")[2].encode() for each in item["worker_ids"]["SS"]]
+    prefix = f"campaigns/{audited.name}/"
+    before_it = list(everything_below(deployment, prefix))
+    assert all(any(identifier in body for _, body in before_it) for identifier in identifiers)
+    command(deployment, "workers", "forget", pseudonym, "--yes")
+    left = [
+        key
+        for key, body in everything_below(deployment, prefix)
+        if any(identifier in body for identifier in identifiers)
+    ]
+    assert left == []
+    for table in ("answers_table_name", "workers_table_name"):
+        items = deployment.client("dynamodb").scan(TableName=deployment.outputs[table])["Items"]
+        text = json.dumps(items, default=str)
+        assert not any(identifier.decode() in text for identifier in identifiers)
+    after = workers_report(audited)
+    assert after["totals"] == before["totals"]
+    assert {each["worker"]: each["answers"] for each in after["workers"]} == {
+        each["worker"]: each["answers"] for each in before["workers"]
+    }
 
 
 # What the roles may do, after all that the tests above made them do.

@@ -8,6 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from local_aws import events
 from local_aws.process import LocalAws, LocalAwsFailed
@@ -135,6 +136,128 @@ def test_a_new_object_is_told_once_and_its_input_can_be_transformed(account: Acc
     time.sleep(0.3)
     found += account.client("sqs").receive_message(QueueUrl=url).get("Messages", [])
     assert sorted(json.loads(message["Body"])["key"] for message in found) == ["fast", "slow"]
+
+
+def told_objects(account: Account, *prefixes: str) -> tuple[str, str]:
+    """Return a bucket that tells EventBridge, and the queue that hears of new objects with such keys."""
+    bucket = account.bucket()
+    account.client("s3").put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    url, arn = account.queue()
+    key = {"object": {"key": [{"wildcard": f"{prefix}*"} for prefix in prefixes]}} if prefixes else {}
+    detail = {"bucket": {"name": [bucket]}, **key}
+    rule(account, {"Arn": arn}, EventPattern={"source": ["aws.s3"], "detail": detail})
+    return bucket, url
+
+
+def test_a_new_object_is_told_in_the_documented_form(account: Account) -> None:
+    bucket, url = told_objects(account)
+    s3 = account.client("s3")
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    put_answer = s3.put_object(Bucket=bucket, Key="a/b c.json", Body=b"12345")
+    (message,) = account.messages(url)
+    event = json.loads(message["Body"])
+    sequencer, request = event["detail"]["object"].pop("sequencer"), event["detail"].pop("request-id")
+    assert int(sequencer, 16) > 0 < int(request, 16)
+    assert event["detail"] == {
+        "version": "0",
+        "bucket": {"name": bucket},
+        "object": {
+            "key": "a/b c.json",
+            "size": 5,
+            "etag": put_answer["ETag"].strip('"'),
+            "version-id": put_answer["VersionId"],
+        },
+        "requester": "123456789012",
+        "source-ip-address": "127.0.0.1",
+        "reason": "PutObject",
+    }
+    assert (event["source"], event["detail-type"]) == ("aws.s3", "Object Created")
+    assert event["resources"] == [f"arn:aws:s3:::{bucket}"]
+
+
+def test_objects_of_every_way_of_writing_are_told_with_a_later_one_after_an_earlier_one(
+    account: Account,
+) -> None:
+    bucket, url = told_objects(account)
+    s3 = account.client("s3")
+    s3.put_object(Bucket=bucket, Key="fast", Body=b"x")
+    s3.put_object(Bucket=bucket, Key="conditional", Body=b"x", IfNoneMatch="*")
+    s3.copy_object(Bucket=bucket, Key="copied", CopySource=f"{bucket}/fast")
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="parts")["UploadId"]
+    part = s3.upload_part(Bucket=bucket, Key="parts", UploadId=upload, PartNumber=1, Body=b"x")
+    s3.complete_multipart_upload(
+        Bucket=bucket,
+        Key="parts",
+        UploadId=upload,
+        MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
+    )
+    s3.delete_object(Bucket=bucket, Key="copied")
+    found = [json.loads(message["Body"])["detail"] for message in account.messages(url, 5)]
+    found.sort(key=lambda detail: detail["object"]["sequencer"])
+    assert [(detail["object"]["key"], detail["reason"]) for detail in found] == [
+        ("fast", "PutObject"),
+        ("conditional", "PutObject"),
+        ("copied", "CopyObject"),
+        ("parts", "CompleteMultipartUpload"),
+        ("copied", "DeleteObject"),
+    ]
+    assert all("version-id" not in detail["object"] for detail in found)
+
+
+def test_only_objects_that_some_rule_waits_for_are_told(account: Account) -> None:
+    bucket, url = told_objects(account, "answers/", "verdicts/")
+    for number in range(20):
+        account.client("s3").put_object(Bucket=bucket, Key=f"images/{number}", Body=b"x")
+    account.client("s3").put_object(Bucket=bucket, Key="verdicts/1.json", Body=b"x")
+    (message,) = account.messages(url)
+    assert json.loads(message["Body"])["detail"]["object"]["key"] == "verdicts/1.json"
+    time.sleep(0.2)
+    assert "Messages" not in account.client("sqs").receive_message(QueueUrl=url)
+
+
+def test_a_fault_can_be_about_the_events_of_one_source(account: Account) -> None:
+    bucket, url = told_objects(account)
+    name = source()
+    other_url, arn = account.queue()
+    rule(account, {"Arn": arn}, EventPattern={"source": [name]})
+    account.aws.control("POST", "faults", {"duplicate_events": 1, "source": "aws.s3"})
+    put(account, name, {"n": 1})
+    account.client("s3").put_object(Bucket=bucket, Key="k", Body=b"x")
+    assert len(account.messages(url, 2)) == 2
+    account.messages(other_url)
+    time.sleep(0.2)
+    assert "Messages" not in account.client("sqs").receive_message(QueueUrl=other_url)
+    account.aws.control("POST", "faults", {})
+
+
+def test_a_wrong_pattern_is_refused_when_the_rule_is_made(account: Account) -> None:
+    with pytest.raises(ClientError) as problem:
+        account.client("events").put_rule(
+            Name="wrong", EventPattern=json.dumps({"source": [{"regex": "aws.*"}]})
+        )
+    error = problem.value.response["Error"]
+    assert error["Code"] == "InvalidEventPatternException"
+    assert "Unrecognized match type regex" in error["Message"]
+
+
+def test_many_events_for_one_function_keep_no_other_waiting(account: Account) -> None:
+    """A hundred events for a function that takes 0.1 s for each are 5 s of work."""
+    slow_source, quick_source = source(), source()
+    slow = account.function("import time\ndef lambda_handler(event, context):\n    time.sleep(0.1)\n")
+    quick, bucket = listener(account)
+    allow(account, slow, rule(account, {"Arn": slow}, EventPattern={"source": [slow_source]}))
+    allow(account, quick, rule(account, {"Arn": quick}, EventPattern={"source": [quick_source]}))
+    put(account, quick_source, {"n": 0})
+    heard(account, bucket, 1)
+    for _ in range(10):
+        entry = {"Source": slow_source, "DetailType": "Test", "Detail": "{}"}
+        account.client("events").put_events(Entries=[entry] * 10)
+    begun = time.monotonic()
+    put(account, quick_source, {"n": 1})
+    heard(account, bucket, 2)
+    assert time.monotonic() - begun < 2.5
 
 
 def test_an_event_reaches_the_subscribers_of_a_topic(account: Account) -> None:

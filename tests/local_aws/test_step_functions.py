@@ -364,6 +364,89 @@ def test_starting_twice_by_name_starts_once(account: Account, keeper: str) -> No
     sfn.stop_execution(executionArn=first["executionArn"])
 
 
+# Starts an execution by name, as often as it is told to and all at a time.
+STARTER = """
+import boto3, json
+from concurrent.futures import ThreadPoolExecutor
+def lambda_handler(event, context):
+    sfn = boto3.client("stepfunctions")
+    def start(_):
+        request = {"stateMachineArn": event["machine"], "name": event["name"], "input": event["input"]}
+        return sfn.start_execution(**request)["executionArn"]
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            started = set(pool.map(start, range(event["times"])))
+    except sfn.exceptions.ExecutionAlreadyExists:
+        return {"exists": True}
+    (arn,) = started
+    return {"arn": arn, "status": sfn.describe_execution(executionArn=arn)["status"]}
+"""
+
+
+@pytest.fixture(scope="module")
+def starter(account: Account) -> str:
+    """A function that starts executions."""
+    arns = [f"arn:aws:states:us-east-1:123456789012:{kind}:*" for kind in ("stateMachine", "execution")]
+    return account.function(
+        STARTER, grants=[("states:StartExecution", arns[0]), ("states:DescribeExecution", arns[1])]
+    )
+
+
+def test_functions_that_start_an_execution_by_name_at_the_same_time_start_one(
+    account: Account, starter: str
+) -> None:
+    machine = account.machine({"Wait": {"Type": "Wait", "Seconds": 3600, "End": True}})
+    event = {"machine": machine, "name": "audit-1", "input": '{"n": 1}', "times": 16}
+    first = account.invoke(starter, event)
+    assert first["status"] == "RUNNING"
+    assert account.invoke(starter, event)["arn"] == first["arn"]
+    sfn = account.client("stepfunctions")
+    assert len(sfn.list_executions(stateMachineArn=machine)["executions"]) == 1
+    assert account.invoke(starter, {**event, "input": "{}", "times": 1}) == {"exists": True}
+    sfn.stop_execution(executionArn=first["arn"])
+    assert account.invoke(starter, {**event, "times": 1}) == {"exists": True}
+
+
+def test_one_machine_waits_for_the_end_of_another_by_its_token(
+    account: Account, starter: str, keeper: str
+) -> None:
+    """The outer one hands its token to a function; the inner one ends with a function that answers it."""
+    bucket = account.bucket()
+    outer = account.machine({"Wait": token_task(keeper, bucket)})
+    finish = account.function(
+        """
+        import boto3
+        def lambda_handler(event, context):
+            sfn, output = boto3.client("stepfunctions"), '{"inner": "done"}'
+            sfn.send_task_success(taskToken=event["token"], output=output)
+        """,
+        grants=[("states:SendTaskSuccess", outer)],
+    )
+    inner_bucket = account.bucket()
+    ask = token_task(keeper, inner_bucket, ResultPath="$.answer", Next="Finish")
+    del ask["End"]
+    inner = account.machine(
+        {
+            "Ask": ask,
+            "Finish": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke",
+                "Parameters": {"FunctionName": finish, "Payload": {"token.$": "$.token"}},
+                "End": True,
+            },
+        }
+    )
+    waiting = account.start(outer)
+    (token,) = tokens(account, bucket)
+    event = {"machine": inner, "name": "a", "input": json.dumps({"token": token}), "times": 1}
+    started = account.invoke(starter, event)["arn"]
+    (inner_token,) = tokens(account, inner_bucket)
+    assert inner_token != token
+    account.client("stepfunctions").send_task_success(taskToken=inner_token, output="1")
+    assert account.ended(started)["status"] == "SUCCEEDED"
+    assert json.loads(account.ended(waiting)["output"]) == {"inner": "done"}
+
+
 def test_executions_without_a_name_get_one_each(account: Account) -> None:
     machine = account.machine({"P": {"Type": "Pass", "End": True}})
     arns = {account.start(machine) for _ in range(3)}

@@ -43,6 +43,12 @@ class Plan:
         (attributes,) = self.of(type_).values()
         return attributes
 
+    def definition(self, machine: str) -> str:
+        """The definition of the state machine that a module of the root makes."""
+        return str(
+            self.of("aws_sfn_state_machine")[f"module.{machine}.aws_sfn_state_machine.this"]["definition"]
+        )
+
     def statements(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """The statements of the roles' policies, with the address of their document."""
         for address, document in self.policies.items():
@@ -143,15 +149,25 @@ def a_function_writes_to_its_own_log_group(plan: Plan) -> None:
         assert written == [[f"{groups[module]['arn']}:*"]], address
 
 
+# What else calls a function: SageMaker, and events.
+CALLED_BY_OTHERS = {
+    "post-annotation",
+    "pre-annotation",
+    "reconcile-labeling-jobs",
+    "record-activity",
+    "record-answers",
+    "release-labeling-job",
+}
+
+
 @fact
-def the_definition_has_no_gap_and_names_what_the_stack_makes(plan: Plan) -> None:
-    text = plan.one("aws_sfn_state_machine")["definition"]
+def the_definitions_have_no_gap_and_name_what_the_stack_makes(plan: Plan) -> None:
+    text = "".join(machine["definition"] for machine in plan.of("aws_sfn_state_machine").values())
     assert "${" not in text
     region, prefix = plan.settings["aws_region"], plan.settings["name_prefix"]
-    named = set(re.findall(r"arn:aws:lambda:[^\"]+", text))
-    assert named <= plan.function_arns()
-    # The two that SageMaker calls, and the two that events call, are not the state machine's.
-    assert len(named) == len(plan.function_arns()) - 4
+    others = {f"arn:aws:lambda:{region}:{ACCOUNT}:function:{prefix}-{name}" for name in CALLED_BY_OTHERS}
+    assert others <= plan.function_arns()
+    assert set(re.findall(r"arn:aws:lambda:[^\"]+", text)) == plan.function_arns() - others
     batch = {
         f"arn:aws:batch:{region}:{ACCOUNT}:job-definition/{plan.one('aws_batch_job_definition')['name']}",
         f"arn:aws:batch:{region}:{ACCOUNT}:job-queue/{plan.one('aws_batch_job_queue')['name']}",
@@ -162,19 +178,52 @@ def the_definition_has_no_gap_and_names_what_the_stack_makes(plan: Plan) -> None
 
 @fact
 def each_state_invokes_the_function_that_it_is_named_after(plan: Plan) -> None:
-    text = json.dumps(json.loads(plan.one("aws_sfn_state_machine")["definition"]))
     prefix = plan.settings["name_prefix"]
     # "Preflight" invokes …-preflight, "MergeLabels" …-merge-labels.
-    for name, function in (
-        ("Preflight", "preflight"),
-        ("Prepare", "prepare"),
-        ("Decide", "decide"),
-        ("MergeLabels", "merge-labels"),
+    for machine, name, function in (
+        ("active_learning_loop", "Preflight", "preflight"),
+        ("active_learning_loop", "Prepare", "prepare"),
+        ("active_learning_loop", "Decide", "decide"),
+        ("active_learning_loop", "MergeLabels", "merge-labels"),
+        ("active_learning_loop", "Audit", "start-audit"),
+        ("active_learning_loop", "MergeAudit", "merge-audit"),
+        ("label_audit", "Advance", "advance-audit"),
+        ("label_audit", "CreateAuditJob", "create-labeling-job"),
+        ("label_audit", "FinishAudit", "finish-audit"),
     ):
+        text = json.dumps(json.loads(plan.definition(machine)))
         state = re.search(rf'"{name}": (\{{.*)', text)
-        assert state, f"the definition has no state {name}"
+        assert state, f"the definition of {machine} has no state {name}"
         (arn,) = re.findall(r"arn:aws:lambda:[^\"]+", json.dumps(json.JSONDecoder().raw_decode(state[1])[0]))
         assert arn.endswith(f":function:{prefix}-{function}")
+
+
+@fact
+def who_labels_does_not_audit(plan: Plan) -> None:
+    teams = {
+        team["workteam_name"]: team["member_definition"][0]["cognito_member_definition"][0]["user_group"]
+        for team in plan.of("aws_sagemaker_workteam").values()
+    }
+    prefix, workforce = plan.settings["name_prefix"], plan.settings["workforce"]
+    assert teams == {
+        f"{prefix}-labelers": workforce["user_group"],
+        f"{prefix}-auditors": workforce["auditor_user_group"],
+    }
+    assert len(set(teams.values())) == 2
+    for function in ("preflight", "start_audit"):
+        variables = plan.of("aws_lambda_function")[f'module.function["{function}"].aws_lambda_function.this']
+        team = variables["environment"][0]["variables"]["AUDITORS_WORKTEAM_ARN"]
+        assert team.endswith(f":workteam/private-crowd/{prefix}-auditors")
+
+
+@fact
+def activity_is_recorded_where_the_settings_say_so(plan: Plan) -> None:
+    activity = plan.settings["worker_activity"]
+    filters = list(plan.of("aws_cloudwatch_log_subscription_filter").values())
+    groups = {group["name"] for group in plan.of("aws_cloudwatch_log_group").values()}
+    name = "/aws/sagemaker/groundtruth/WorkerActivity"
+    assert [each["log_group_name"] for each in filters] == ([] if activity is None else [name])
+    assert (name in groups) == bool(activity and activity["create_log_group"])
 
 
 @fact
@@ -199,16 +248,28 @@ def a_job_runs_the_image_of_the_tag_with_two_roles_and_its_size(plan: Plan) -> N
 
 
 @fact
-def events_reach_the_two_functions_that_wait_for_them(plan: Plan) -> None:
+def events_reach_the_functions_that_wait_for_them(plan: Plan) -> None:
     rules = plan.of("aws_cloudwatch_event_rule")
-    patterns = [json.loads(rule["event_pattern"]) for rule in rules.values() if rule["event_pattern"]]
-    assert patterns == [
-        {
-            "source": ["aws.sagemaker"],
-            "detail-type": ["SageMaker Ground Truth Labeling Job State Change"],
+    patterns = {
+        address.split(".")[1]: json.loads(rule["event_pattern"])
+        for address, rule in rules.items()
+        if rule["event_pattern"]
+    }
+    job = {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Ground Truth Labeling Job State Change"],
+    }
+    bucket, answers = plan.one("aws_s3_bucket")["bucket"], patterns.pop("answer_arrived")
+    assert patterns == {
+        "labeling_job_state_change": {
+            **job,
             "detail": {"LabelingJobStatus": ["Completed", "Failed", "Stopped"]},
-        }
-    ]
+        },
+        "labeling_job_to_audit": {**job, "detail": {"LabelingJobStatus": ["Completed", "Stopped"]}},
+    }
+    assert (answers["source"], answers["detail-type"]) == (["aws.s3"], ["Object Created"])
+    assert answers["detail"]["bucket"] == {"name": [bucket]}
+    assert plan.one("aws_s3_bucket_notification")["eventbridge"] is True
     schedules = [rule["schedule_expression"] for rule in rules.values() if rule["schedule_expression"]]
     assert schedules == ["rate(15 minutes)"]
 
@@ -272,7 +333,7 @@ MUTATIONS = (
         "state_machines/active_learning_loop.asl.json",
         "${job_queue_arn}",
         "$${job_queue_arn}",
-        the_definition_has_no_gap_and_names_what_the_stack_makes,
+        the_definitions_have_no_gap_and_name_what_the_stack_makes,
         "job_queue_arn",
     ),
     (
@@ -281,6 +342,13 @@ MUTATIONS = (
         "${local.image_repository_url}:stable",
         a_job_runs_the_image_of_the_tag_with_two_roles_and_its_size,
         ":stable",
+    ),
+    (
+        "modules/labeling/main.tf",
+        "user_group = local.auditor_user_group",
+        "user_group = local.user_group",
+        who_labels_does_not_audit,
+        "labelers",
     ),
     (
         "modules/dead_letter_queue/main.tf",

@@ -46,7 +46,7 @@ def test_the_files_are_formatted(tmp_path: Path) -> None:
 def test_every_module_is_among_what_terraform_validates() -> None:
     modules = {f"examples/{module.name}" for module in Repository.load().modules()}
     assert {".", "bootstrap", "examples/complete"} | modules == set(CONFIGURATIONS)
-    assert len(modules) >= 14
+    assert len(modules) >= 15
 
 
 @needs_provider

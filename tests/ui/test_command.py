@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import re
 import signal
@@ -12,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from worker_ui.contract import Job
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = "from truthloop_cli import main, ui; main.run(ui.app, 'truthloop', 'interrupted')"
+AUDIT = REPOSITORY / "ui_templates" / "audit"
 TEMPLATE = "<crowd-form>{{ task.input.text }}</crowd-form>"
 
 
@@ -38,6 +41,16 @@ def call(port: int, path: str, body: dict[str, Any]) -> Any:
     value = json.loads(response.read())
     connection.close()
     return value
+
+
+def get(port: int, path: str) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("GET", path)
+    response = connection.getresponse()
+    assert response.status == 200
+    content = response.read()
+    connection.close()
+    return content
 
 
 @pytest.fixture
@@ -69,6 +82,25 @@ def test_a_preview_says_its_address_keeps_the_answer_and_ends_by_a_signal(templa
     assert "(5000 characters)" in printed
     assert "x" * 200 not in printed
     assert printed.endswith("The portal has ended.\n")
+
+
+def test_the_auditors_page_is_previewed_with_an_overlay_for_its_mask():
+    sample = AUDIT / "sample_input.json"
+    arguments = command("--template", str(AUDIT), "--input", str(sample), "--port", "0")
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
+        try:
+            port = int(re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())[1])
+            task = call(port, "/portal/api/next", {"job": "preview"})["task"]
+            page = get(port, task["page"]).decode()
+            [address] = re.findall(r'class="overlay" src="http://[^/]*([^"]*)"', page)
+            overlay = get(port, address)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert 'name="auditDecision"' in page
+    with Image.open(io.BytesIO(overlay)) as image:
+        assert image.mode == "RGBA"
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import re
 import threading
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from truthloop import palette
 from worker_ui.preview import PreviewPortal, drawing
 from worker_ui.server import PortalServer
 
@@ -215,3 +219,16 @@ def test_the_server_ends_with_its_threads(portal):
 def test_a_drawn_picture_is_the_same_for_the_same_name():
     assert drawing("one", 80, 60) == drawing("one", 80, 60)
     assert drawing("one", 80, 60) != drawing("two", 80, 60)
+    assert drawing("s3://images/one.png", 80, 60) == drawing("s3://others/one.jpg", 80, 60)
+
+
+def test_a_drawn_overlay_is_transparent_but_for_what_the_picture_of_its_name_has():
+    with Image.open(io.BytesIO(drawing("s3://masks/one.overlay.png"))) as overlay:
+        pixels = np.asarray(overlay)
+    with Image.open(io.BytesIO(drawing("s3://images/one.png"))) as picture:
+        shown_under = np.asarray(picture)[pixels[..., 3] == 255]
+        sky = np.asarray(picture)[0, 0]
+    assert (pixels[0, 0] == 0).all()
+    shown = {tuple(color) for color in pixels[pixels[..., 3] == 255][:, :3]}
+    assert shown == {palette.rgb(palette.color(index)) for index in range(3)}
+    assert not (shown_under == sky).all(-1).any()

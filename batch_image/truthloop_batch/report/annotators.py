@@ -9,17 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 from truthloop import task_types
 from truthloop.consolidation.skills import Skill, pair_key, pairs
 from truthloop.errors import ObjectNotFound
+from truthloop.gold import is_gold
 from truthloop.manifest import is_labeled, metadata_key, read_master
 from truthloop.task_types import MalformedAnswer
 from truthloop_batch.context import Context
 from truthloop_batch.intervals import wilson_interval
-from truthloop_batch.report.document import Annotator, Job, LabelSkill, Problems, Reason
+from truthloop_batch.report.document import Annotator, GoldScore, Job, LabelSkill, Problems, Reason
 from truthloop_batch.report.words import parse_time
 
 # The answers of a large campaign are many small objects: hides S3's latency, as in reading inputs.
@@ -88,6 +89,7 @@ class _Record:
     answers: int = 0
     malformed: int = 0
     seconds: list[float] = field(default_factory=list)
+    gold: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -147,6 +149,7 @@ def collect(
     for folder in job_folders(context):
         answers = _add_answers(tally, _answers_of(context, folder), context)
         malformed = _add_results(tally, context, folder.name)
+        _add_gold(tally, context, folder.name)
         jobs.append(_job(context, folder, answers, malformed, merges[folder.round]))
     skills = _skills(context)
     annotators = [
@@ -208,12 +211,23 @@ def _add_results(tally: _Tally, context: Context, name: str) -> int:
                 continue
             left_out = metadata.get(_MALFORMED)
             malformed += left_out if isinstance(left_out, int) else 0
-            if not is_labeled(row, attribute) and _FAILURE in metadata:
+            if not is_labeled(row, attribute) and _FAILURE in metadata and not is_gold(row):
                 tally.failures.add(str(metadata[_FAILURE]))
     except ObjectNotFound:
         # A job that failed or was stopped may have none.
         return 0
     return malformed
+
+
+def _add_gold(tally: _Tally, context: Context, name: str) -> None:
+    """Add the scores that workers got for objects with known labels, each object of a job once."""
+    objects: dict[str, Mapping[str, float]] = {}
+    for uri in context.s3.list(context.layout.worker_evidence_prefix(name)):
+        # An object that came in two batches has two scores, of which one stands.
+        objects.update(context.s3.read_json(uri).get("gold") or {})
+    for _, scores in sorted(objects.items()):
+        for worker, score in scores.items():
+            tally.records[worker].gold.append(score)
 
 
 def _skills(context: Context) -> dict[str, Skill]:
@@ -224,12 +238,14 @@ def _skills(context: Context) -> dict[str, Skill]:
 
 def _job(context: Context, folder: JobFiles, answers: int, malformed: int, merge: Mapping[str, Any]) -> Job:
     merged = merge.get("job") == folder.name
+    selection = context.s3.read_json(context.layout.selection(folder.round))
     return {
         "name": folder.name,
         "round": folder.round,
         "attempt": folder.attempt,
         "status": merge["status"] if merged else None,
-        "objects": context.s3.read_json(context.layout.selection(folder.round))["to_label"],
+        "objects": selection["to_label"],
+        "gold": selection.get("gold", 0),
         "labeled": merge["labeled"] if merged else 0,
         "failed": merge["failed"] if merged else 0,
         "answers": answers,
@@ -253,6 +269,18 @@ def _annotator(context: Context, worker: str, record: _Record, known: Skill) -> 
         "agreement_interval": interval,
         "skill": skill(kind, known.counts),
         "per_label": skill_per_label(kind, known.counts, context.classes),
+        "gold": gold_score(record.gold),
+    }
+
+
+def gold_score(scores: Sequence[float]) -> GoldScore | None:
+    """The mean of scores from 0 to 1 with its interval, None without any."""
+    if not scores:
+        return None
+    return {
+        "answers": len(scores),
+        "score": fmean(scores),
+        "interval": list(wilson_interval(sum(scores), len(scores))),
     }
 
 

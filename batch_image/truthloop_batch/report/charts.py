@@ -14,9 +14,9 @@ from xml.etree.ElementTree import Element, tostring
 
 from markupsafe import Markup
 
-from truthloop_batch.report.document import Comparison, Point, Round, Selection
+from truthloop_batch.report.document import Audit, Comparison, ErrorRate, Point, Round, Selection
 from truthloop_batch.report.measures import Measure
-from truthloop_batch.report.words import count, counted, dollars, percent, shorten, width
+from truthloop_batch.report.words import count, counted, dollars, interval, percent, shorten, width
 
 _WIDE, _NARROW = 1000, 380
 
@@ -278,52 +278,80 @@ def _end_labels(curves: Sequence[tuple[str, str, Sequence[Point]]], x: Scale, y:
 
 
 def cost_per_round(rounds: Sequence[Round], summary: str) -> Markup:
-    """Stacked columns: what labelling and computing cost in each round."""
+    """Stacked columns: what labelling, auditing and computing cost in each round."""
+    columns = []
+    for entry in rounds:
+        audit = entry["audit_usd"]
+        tip = f"Round {entry['round']}: {dollars(entry['labeling_usd'])} labelling, "
+        tip += f"{dollars(audit)} audit, " if audit else ""
+        tip += f"{dollars(entry['compute_usd'])} compute"
+        parts = [("people", entry["labeling_usd"]), ("audit", audit), ("machine", entry["compute_usd"])]
+        columns.append(Column(str(entry["round"]), tip, parts))
+    return _columns(columns, "US dollars", _axis_dollars, summary)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A stacked column: its name below the axis, its values in words, (kind, value) from the bottom up."""
+
+    name: str
+    tip: str
+    parts: Sequence[tuple[str, float]]
+
+
+def _columns(
+    columns: Sequence[Column],
+    y_title: str,
+    tick: Callable[[float, Sequence[float]], str],
+    summary: str,
+) -> Markup:
+    """Stacked columns over the rounds, as wide as half the page; parts of nothing are left out."""
 
     def draw(narrow: bool) -> Element:
         frame = Frame(_NARROW, 260, left=54, right=8) if narrow else Frame(480, 290, left=58, right=8)
-        values = ticks(0, max(entry["total_usd"] for entry in rounds), 4)
+        values = ticks(0, max(sum(value for _, value in column.parts) for column in columns), 4)
         y = Scale(0, values[-1], *frame.y)
-        step = (frame.x[1] - frame.x[0]) / len(rounds)
-        middles = [frame.left + step * (number + 0.5) for number in range(len(rounds))]
-        labels = _thinned([str(entry["round"]) for entry in rounds], 14)
-        parts = [
+        step = (frame.x[1] - frame.x[0]) / len(columns)
+        middles = [frame.left + step * (number + 0.5) for number in range(len(columns))]
+        labels = _thinned([column.name for column in columns], 14)
+        drawn = [
             _axes(
                 frame,
                 y,
-                [(value, _axis_dollars(value, values)) for value in values],
+                [(value, tick(value, values)) for value in values],
                 list(zip(middles, labels, strict=True)),
                 "round",
-                "US dollars",
+                y_title,
             )
         ]
-        column = min(step * 0.62, 44)
-        for entry, middle in zip(rounds, middles, strict=True):
-            split, top = y(entry["labeling_usd"]), y(entry["total_usd"])
-            tip = (
-                f"Round {entry['round']}: {dollars(entry['labeling_usd'])} labelling, "
-                f"{dollars(entry['compute_usd'])} compute"
+        thickness = min(step * 0.62, 44)
+        for column, middle in zip(columns, middles, strict=True):
+            bars, height = [], 0.0
+            for kind, value in column.parts:
+                if value > 0:
+                    bottom, top = y(height), y(height + value)
+                    left = middle - thickness / 2
+                    bars.append(
+                        element(
+                            "rect",
+                            x=left,
+                            y=top,
+                            width=thickness,
+                            height=bottom - top,
+                            class_=f"bar {kind}",
+                        )
+                    )
+                height += value
+            hit = element(
+                "rect",
+                x=middle - step / 2,
+                y=frame.top,
+                width=step,
+                height=frame.y[0] - frame.top,
+                class_="hit",
             )
-            left, bottom = middle - column / 2, frame.y[0]
-            parts.append(
-                _mark(
-                    tip,
-                    element(
-                        "rect",
-                        x=middle - step / 2,
-                        y=frame.top,
-                        width=step,
-                        height=bottom - frame.top,
-                        class_="hit",
-                    ),
-                    element(
-                        "rect", x=left, y=split, width=column, height=bottom - split, class_="bar people"
-                    ),
-                    element("rect", x=left, y=top, width=column, height=split - top, class_="bar machine"),
-                    class_="column",
-                )
-            )
-        return _svg(frame, summary, *parts)
+            drawn.append(_mark(column.tip, hit, *bars, class_="column"))
+        return _svg(frame, summary, *drawn)
 
     return responsive(draw)
 
@@ -384,6 +412,92 @@ def _axis_dollars(value: float, values: Sequence[float]) -> str:
     step = values[1] - values[0]
     decimals = 0 if step >= 1 else max(2, -math.floor(math.log10(step)))
     return f"${value:,.{decimals}f}"
+
+
+# -------------------------------------------------------------------------------------------------- audit
+
+
+def verdicts(audit: Audit, summary: str) -> Markup:
+    """Stacked columns: how many labels auditors accepted, fixed and rejected in each round."""
+    columns = []
+    for entry in audit["rounds"]:
+        found = entry["decisions"]
+        tip = (
+            f"Round {entry['round']}: {count(found['accept'])} accepted, {count(found['fix'])} fixed, "
+            f"{count(found['reject'])} rejected"
+        )
+        parts = [("people", found["accept"]), ("fixed", found["fix"]), ("machine", found["reject"])]
+        columns.append(Column(str(entry["round"]), tip, parts))
+    return _columns(columns, "labels", _axis_count, summary)
+
+
+def error_rates(audit: Audit, summary: str) -> Markup:
+    """The part of labels that is wrong before and after the audit, with intervals: per round, and of all."""
+    places = [
+        (f"Round {each['round']}", str(each["round"]), each["initial"], each["final"])
+        for each in audit["rounds"]
+    ]
+    if len(places) > 1:
+        places.append(("All rounds", "all", audit["initial"], audit["final"]))
+    rates = [rate for _, _, *pair in places for rate in pair if rate is not None]
+
+    def draw(narrow: bool) -> Element:
+        frame = Frame(_NARROW, 260, left=54, right=8) if narrow else Frame(480, 290, left=58, right=8)
+        values = ticks(0, max(rate["interval"][1] for rate in rates), 4)
+        y = Scale(0, values[-1], *frame.y)
+        step = (frame.x[1] - frame.x[0]) / len(places)
+        middles = [frame.left + step * (number + 0.5) for number in range(len(places))]
+        labels = [*_thinned([name for _, name, _, _ in places[:-1]], 12), places[-1][1]]
+        decimals = 0 if values[1] - values[0] > 0.0099 else 1
+        parts = [
+            _axes(
+                frame,
+                y,
+                [(value, percent(value, decimals)) for value in values],
+                list(zip(middles, labels, strict=True)),
+                "round",
+                "wrong labels",
+            )
+        ]
+        if len(places) > 1:
+            edge = (middles[-2] + middles[-1]) / 2
+            parts.append(_line(edge, frame.top, edge, frame.y[0], "grid"))
+        apart = min(step * 0.2, 12)
+        for (name, _, before, after), middle in zip(places, middles, strict=True):
+            for rate, kind, across in (
+                (before, "control", middle - apart),
+                (after, "strategy", middle + apart),
+            ):
+                if rate is not None:
+                    parts.append(_rate(name, kind, rate, across, y))
+        return _svg(frame, summary, *parts)
+
+    return responsive(draw)
+
+
+def _rate(name: str, kind: str, rate: ErrorRate, across: float, y: Scale) -> Element:
+    lower, upper, down = y(rate["interval"][0]), y(rate["interval"][1]), y(rate["rate"])
+    when = "before" if kind == "control" else "after"
+    tip = (
+        f"{name}, {when} the audit: {percent(rate['rate'])} wrong ({interval(rate['interval'])}), "
+        f"{count(rate['errors'])} of {counted(rate['sampled'], 'label')} drawn at random"
+    )
+    shape = (
+        element("rect", x=across - 4.5, y=down - 4.5, width=9, height=9, class_="dot")
+        if kind == "control"
+        else element("circle", cx=across, cy=down, r=5.5, class_="dot")
+    )
+    whisker = [
+        _line(across, lower, across, upper, "whisker"),
+        _line(across - 4, lower, across + 4, lower, "whisker"),
+        _line(across - 4, upper, across + 4, upper, "whisker"),
+    ]
+    return _mark(tip, element("circle", cx=across, cy=down, r=12, class_="hit"), *whisker, shape, class_=kind)
+
+
+def _axis_count(value: float, values: Sequence[float]) -> str:
+    """A tick of whole things; between them stands nothing."""
+    return count(value) if value == round(value) else ""
 
 
 # ---------------------------------------------------------------------------------------------- confusion

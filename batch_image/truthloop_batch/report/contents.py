@@ -1,13 +1,11 @@
-"""What a label in Ground Truth's format holds, whatever its kind: categories, boxes, and how sure it is."""
+"""What a label in Ground Truth's format holds, whatever its kind: its categories and its boxes."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
-from truthloop import palette
 from truthloop.manifest import Row, metadata_key
 from truthloop_batch.report.document import Box, Boxes, Named
 
@@ -62,28 +60,6 @@ def boxes(value: Mapping[str, Any], classes: Sequence[str]) -> Boxes:
         "boxes": shown,
         "left_out": len(annotations) - len(shown),
     }
-
-
-def confidence(kind: str, metadata: Any) -> float | None:
-    """How sure a label is, as its metadata tell: the mean of its parts, None when they tell nothing.
-
-    A mask's background counts only where there is nothing else.
-    """
-    if not isinstance(metadata, dict):
-        return None
-    if kind == "class":
-        told = [metadata.get("confidence")]
-    elif kind == "classes":
-        parts = metadata.get("confidence-map")
-        told = list(parts.values()) if isinstance(parts, dict) else []
-    elif kind == "boxes":
-        told = [each.get("confidence") for each in _entries(metadata, "objects")]
-    else:
-        entries = _entries(metadata, "internal-color-map")
-        drawn = [each for each in entries if each.get("class-name") != palette.BACKGROUND]
-        told = [each.get("confidence") for each in drawn or entries]
-    numbers = [float(each) for each in told if isinstance(each, int | float) and not isinstance(each, bool)]
-    return fmean(numbers) if numbers else None
 
 
 def _entries(metadata: Any, key: str) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from truthloop.errors import ObjectNotFound, TruthloopError
 from truthloop.manifest import Row, provenance
 from truthloop_batch.arms import CONTROL, MODEL, STRATEGY
 from truthloop_batch.context import Context
-from truthloop_batch.report import annotators, contents, document, learning
+from truthloop_batch.report import annotators, audits, contents, document, learning
 from truthloop_batch.report.document import Hardest, Labels, Point, Report, Spread
 from truthloop_batch.report.measures import MEASURES, Measure
 from truthloop_batch.report.sentences import REASONS
@@ -141,6 +141,8 @@ def collect(context: Context, rounds: Rounds, adapter: str, labels: Labels, hard
         "annotators": workers,
         "jobs": jobs,
         "problems": problems,
+        "audit": audits.collect(context),
+        "auto_labels": _auto_labels(rounds.selections),
         "selection": _selection(context, rounds.selections),
         "hardest": hardest,
     }
@@ -176,6 +178,7 @@ def _campaign(context: Context, adapter: str, rows: int, finished_at: str) -> do
 
 
 def _round(decision: Mapping[str, Any]) -> document.Round:
+    # Rounds that were decided before there were audits have none in their costs.
     labels, cost = decision["labels"], decision["cost_usd"]
     return {
         "round": decision["round"],
@@ -183,6 +186,7 @@ def _round(decision: Mapping[str, Any]) -> document.Round:
         "cumulative_people": labels["cumulative_people"],
         "answers": labels["answers"],
         "labeling_usd": cost["labeling"],
+        "audit_usd": cost.get("audit", 0.0),
         "compute_usd": cost["compute"],
         "total_usd": cost["total"],
         "cumulative_usd": cost["cumulative"],
@@ -226,6 +230,7 @@ def _cost(context: Context, decisions: Sequence[Mapping[str, Any]], labels: Labe
     answers = unlabeled * context.request.labeling.workers_per_object
     return {
         "labeling_usd": labeling,
+        "audit_usd": sum(decision["cost_usd"].get("audit", 0.0) for decision in decisions),
         "compute_usd": sum(decision["cost_usd"]["compute"] for decision in decisions),
         "total_usd": total,
         "budget_usd": context.request.stop.budget_usd,
@@ -268,6 +273,23 @@ def _most_confused(
     return [
         {"label": classes[true], "predicted": classes[predicted], "rows": -rows}
         for rows, true, predicted in sorted(pairs)[:_CONFUSED_PAIRS]
+    ]
+
+
+def _auto_labels(selections: Sequence[Mapping[str, Any]]) -> list[document.AutoLabels]:
+    """Of the rounds in which the model might label; none where the request leaves all to people."""
+    return [
+        {
+            "round": selection["round"],
+            "rows": auto["rows"],
+            "threshold": auto["threshold"],
+            "judged": auto["validation"]["judged"],
+            "right": auto["validation"]["right"],
+            "bound": auto["validation"]["bound"],
+            "why": auto["why"],
+        }
+        for selection in selections
+        if (auto := selection.get("auto")) is not None
     ]
 
 

@@ -3,14 +3,15 @@
 Shares, qualities and confidences lie between 0 and 1, money is in US dollars, durations are in seconds,
 times are ISO 8601 in UTC. A value that the campaign does not have is null; keys are never left out.
 `schema_version` rises when a key changes its meaning or goes away, not when one is added. Version 2 came with
-the label kinds: what was called accuracy is `quality`, and `metric` says what it measures.
+the label kinds: what was called accuracy is `quality`, and `metric` says what it measures. Version 3 came
+with audits: the total cost has a third part, and the labels of the model are those of all rounds.
 """
 
 from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Source = Literal["people", "model", "input"]
 Kind = Literal["class", "classes", "boxes", "mask"]
@@ -67,13 +68,18 @@ class Stop(TypedDict):
 
 
 class Round(TypedDict):
-    """One round's purchase; `people` are the objects that people labelled in it, `answers` their answers."""
+    """One round's purchase; `people` are the objects that people labelled in it, `answers` their answers.
+
+    `labeling_usd` pays these and the gold items among them, `audit_usd` all that the audit of their labels
+    asked of people.
+    """
 
     round: int
     people: int
     cumulative_people: int
     answers: int
     labeling_usd: float
+    audit_usd: float
     compute_usd: float
     total_usd: float
     cumulative_usd: float
@@ -146,6 +152,7 @@ class Cost(TypedDict):
     """
 
     labeling_usd: float
+    audit_usd: float
     compute_usd: float
     total_usd: float
     budget_usd: float | None
@@ -220,6 +227,117 @@ class Model(TypedDict):
     most_confused: list[Confusion] | None
 
 
+class AutoLabels(TypedDict):
+    """What the model labelled by itself in a round, and the validation rows that allowed it or didn't.
+
+    `rows` may be fewer by now: audits take labels back. From `threshold` on it was sure enough; null when it
+    abstained. Of the `judged` validation rows at or above it `right` are right, which gives the precision the
+    lower `bound` (95 %, Clopper and Pearson). `why` says what decided.
+    """
+
+    round: int
+    rows: int
+    threshold: float | None
+    judged: int
+    right: int
+    bound: float | None
+    why: str
+
+
+class AuditDecisions(TypedDict):
+    """Rows by the first valid verdict on their label."""
+
+    accept: int
+    fix: int
+    reject: int
+
+
+class ErrorRate(TypedDict):
+    """The part of `rows` labels that is wrong: `errors` were, of the `sampled` ones drawn at random.
+
+    Wrong is what an auditor first rejected or fixed. The 95 % interval of a round is exact (hypergeometric),
+    that of all rounds is Korn and Graubard's with the rounds as strata; `rate` weights them by their rows.
+    """
+
+    errors: int
+    sampled: int
+    rows: int
+    rate: float
+    interval: list[float]
+
+
+class AutoPrecision(ErrorRate):
+    """The same of a round's labels by the model, whose precision is 1 - `rate`.
+
+    `promise` is the precision that was promised; `revoked` says that it was not kept, so that all labels of
+    the model in this round that no auditor had confirmed were taken back.
+    """
+
+    promise: float | None
+    revoked: bool
+
+
+class AuditRound(TypedDict):
+    """The audit of one round's labels.
+
+    `rows` labels by people and `auto_rows` by the model were there to be audited, `audited` were. Rejected
+    ones were labelled again by people (`relabeled`) or by an expert; `unresolved` ones got no new label and
+    lost the old. `unaudited` were chosen but not judged, `self_audits` are verdicts that did not count
+    because their author had labelled the object, `revoked` labels of the model were taken back. `objects`
+    and `answers` are what the audit's jobs asked people. `initial` is of the labels as they were given,
+    `final` of those after the audit; null where no random sample was judged.
+    """
+
+    round: int
+    name: str
+    rows: int
+    auto_rows: int
+    audited: int
+    decisions: AuditDecisions
+    reasons: dict[str, int]
+    relabeled: int
+    expert: int
+    unresolved: int
+    unaudited: int
+    self_audits: int
+    revoked: int
+    objects: int
+    answers: int
+    initial: ErrorRate | None
+    final: ErrorRate | None
+    auto: AutoPrecision | None
+
+
+class Audit(TypedDict):
+    """What auditors found, by round and in the sum of the rounds that were audited."""
+
+    rounds: list[AuditRound]
+    rows: int
+    auto_rows: int
+    audited: int
+    decisions: AuditDecisions
+    reasons: dict[str, int]
+    relabeled: int
+    expert: int
+    unresolved: int
+    unaudited: int
+    revoked: int
+    initial: ErrorRate | None
+    final: ErrorRate | None
+    auto: ErrorRate | None
+
+
+class GoldScore(TypedDict):
+    """A worker's answers to objects with known labels, and how right they are on average, from 0 to 1.
+
+    Each is measured as an answer's agreement with a label is. The interval is Wilson's at 95 %.
+    """
+
+    answers: int
+    score: float
+    interval: list[float]
+
+
 class LabelSkill(TypedDict):
     """One label: the shares of answers that give it where it applies, and leave it out where it doesn't."""
 
@@ -239,7 +357,7 @@ class Annotator(TypedDict):
     `skill` is what consolidation believes of the worker after the last round: `right` answers (one class) or
     pixels (masks); labels `found` and `excluded` (several classes); boxes `found`, `invented` per image, and
     the `edge_error`, the root mean square in parts of a side. `per_label` is there for one or several
-    classes.
+    classes. `gold` is null when the worker had no object with a known label.
     """
 
     worker: str
@@ -251,12 +369,14 @@ class Annotator(TypedDict):
     agreement_interval: list[float] | None
     skill: dict[str, float | None]
     per_label: list[LabelSkill] | None
+    gold: GoldScore | None
 
 
 class Job(TypedDict):
     """One labelling job; `status` is how it ended, null when its round went on with another attempt.
 
-    `malformed` answers were left out, because they could not be read or did not fit the others.
+    `gold` items came beside its `objects`; their answers are among the `answers`. `malformed` answers were
+    left out, because they could not be read or did not fit the others.
     """
 
     name: str
@@ -264,6 +384,7 @@ class Job(TypedDict):
     attempt: int
     status: str | None
     objects: int
+    gold: int
     labeled: int
     failed: int
     answers: int
@@ -366,7 +487,7 @@ class Hardest(TypedDict):
 
     `least_agreed` have the lowest confidence among the labels of people, `disputed` are those where the last
     model agrees least with the label that people gave, and of equals where it is surest, `least_certain` have
-    the smallest margin among the labels of the model.
+    the smallest margin among the labels of the model, of the one that gave them.
     """
 
     least_agreed: list[Item]
@@ -389,5 +510,7 @@ class Report(TypedDict):
     annotators: list[Annotator]
     jobs: list[Job]
     problems: Problems
+    audit: Audit | None
+    auto_labels: list[AutoLabels]
     selection: list[Selection]
     hardest: Hardest

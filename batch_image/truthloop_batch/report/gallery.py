@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from truthloop import labels
 from truthloop.manifest import SOURCE, SOURCE_REF, Row, metadata_key, provenance, row_id
 from truthloop_batch.context import Context
 from truthloop_batch.report import contents
@@ -22,14 +23,14 @@ _DIGITS = 6
 
 @dataclass(frozen=True)
 class Opinion:
-    """What the last model says of a row, in numbers.
+    """What a model says of a row, in numbers: the one that labelled it, or else the last.
 
     Attributes
     ----------
     confidence, margin
         As in the score shards.
     agreement
-        How far the prediction is the row's label, 0 to 1; None for a row that the model labels.
+        How far the prediction is the row's label, 0 to 1; None for a row that a model labelled.
     """
 
     confidence: float
@@ -85,10 +86,10 @@ class HardestRows:
         return {row_id(row): row for group in groups for row, _ in group.items()}
 
     def document(self, predictions: Mapping[str, Any]) -> Hardest:
-        """The groups; `predictions` are the model's for all of `rows`, by id."""
+        """The groups; `predictions` are the last model's for all of `rows` that it can read, by id."""
 
         def items(group: _Smallest) -> list[Item]:
-            return [self._item(row, opinion, predictions[row_id(row)]) for row, opinion in group.items()]
+            return [self._item(row, opinion, predictions.get(row_id(row))) for row, opinion in group.items()]
 
         return {
             "least_agreed": items(self._least_agreed),
@@ -136,7 +137,7 @@ class HardestRows:
         return found, contents.boxes(value, context.classes) if self._kind == "boxes" else None
 
     def _confidence(self, row: Row) -> float | None:
-        told = contents.confidence(self._kind, row.get(metadata_key(self._attribute)))
+        told = labels.confidence(self._kind, row.get(metadata_key(self._attribute)))
         return None if told is None else round(told, _DIGITS)
 
     def _split(self, identifier: str) -> Literal["pool", "test", "validation"]:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from truthloop import palette
 from truthloop_batch.report import charts, sentences, words
-from truthloop_batch.report.document import Boxes, Item, Named, Point, Report
+from truthloop_batch.report.document import Audit, Boxes, Item, Named, Point, Report
 from truthloop_batch.report.measures import WORDS
 from truthloop_batch.report.pictures import Picture
 
@@ -55,6 +55,7 @@ def render(report: Report, pictures: Mapping[str, Picture]) -> str:
         "decimal": _decimal,
         "file_name": _file_name,
         "meaning": lambda reason: sentences.REASONS.get(reason, ""),
+        "audit_reason": sentences.audit_reason,
         "outlines": _outlines,
         "quality": measure.value,
         "said": _said,
@@ -81,6 +82,7 @@ def render(report: Report, pictures: Mapping[str, Picture]) -> str:
         tiles=sentences.tiles(report),
         words=sentences.paragraphs(report),
         charts=_charts(report),
+        cost_parts=_cost_parts(report),
         curve_names=[(kind, name) for name, kind, _ in _curves(report)],
         arm_names=_arm_names(report),
         comparison_bars=_comparison_bars(report),
@@ -147,7 +149,26 @@ def _charts(report: Report) -> dict[str, Any]:
         "margins": charts.margins(selection, f"Margins per round. {said['selection']}")
         if selection
         else None,
+        **_audit_charts(report["audit"], said),
     }
+
+
+def _audit_charts(audit: Audit | None, said: Mapping[str, str]) -> dict[str, Any]:
+    if audit is None:
+        return {}
+    rates = [
+        rate for each in audit["rounds"] for rate in (each["initial"], each["final"]) if rate is not None
+    ]
+    return {
+        "verdicts": charts.verdicts(audit, f"Verdicts of each round. {said['audit']}"),
+        "rates": charts.error_rates(audit, f"Wrong labels. {said['audit_rates']}") if rates else None,
+    }
+
+
+def _cost_parts(report: Report) -> list[tuple[str, str]]:
+    """The legend of the costs."""
+    audit = [("audit", "audit")] if report["cost"]["audit_usd"] else []
+    return [("people", "labelling"), *audit, ("machine", "compute")]
 
 
 def _comparison_bars(report: Report) -> list[tuple[str, float, float, str]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from truthloop_batch.report.document import Report
+from truthloop.audit import REASONS as AUDIT_REASONS
+from truthloop_batch.report.document import Audit, ErrorRate, Report
 from truthloop_batch.report.learning import certainty
 from truthloop_batch.report.measures import MEASURES, WORDS, Measure
-from truthloop_batch.report.words import count, counted, dollars, percent
+from truthloop_batch.report.words import count, counted, dollars, interval, percent
 
 REASONS = {
     "seed": "drawn at random for the first round",
@@ -15,10 +16,12 @@ REASONS = {
     "test": "held out to measure the model",
     "validation": "held out to tune the model",
     "input": "labelled before the campaign",
+    "auto": "labelled by a round’s model that was sure enough, or corrected since by an audit",
     "model": "labelled by the last model",
     "not-selected": "unlabelled: nobody was asked",
     "no-answer": "unlabelled: people were asked and gave no label",
     "held-out": "unlabelled: held out, so only people may label it",
+    "taken-back": "unlabelled: an audit took the label back",
     "unreadable": "unlabelled: the model cannot read the object",
 }
 RULES_IN_WORDS = {
@@ -41,7 +44,7 @@ def tiles(report: Report) -> list[dict[str, str]]:
     labels, model, measure = report["labels"], report["model"], measure_of(report)
     answers = sum(entry["answers"] for entry in report["rounds"])
     rule = report["stop"]["rule"]
-    return [
+    found = [
         {
             "name": f"Test {measure.name}",
             "value": measure.value(model["quality"]),
@@ -68,6 +71,22 @@ def tiles(report: Report) -> list[dict[str, str]]:
             "note": f"ended by {RULES_IN_WORDS.get(rule, rule) if rule else 'no stop rule'}",
         },
     ]
+    if report["audit"] is not None and (audited := _audit_tile(report["audit"])):
+        found.insert(3, audited)
+    return found
+
+
+def _audit_tile(audit: Audit) -> dict[str, str] | None:
+    """The error rate that counts; None when no random sample was judged."""
+    before, after = audit["initial"], audit["final"]
+    if after is not None:
+        note = f"after the audit, 95% interval {interval(after['interval'])}"
+        note += f"; people’s were {percent(before['rate'])} before" if before is not None else ""
+        return {"name": "Wrong labels", "value": percent(after["rate"]), "note": note}
+    if before is not None:
+        note = f"of people’s before the audit, 95% interval {interval(before['interval'])}"
+        return {"name": "Wrong labels", "value": percent(before["rate"]), "note": note}
+    return None
 
 
 def paragraphs(report: Report) -> dict[str, str]:
@@ -88,7 +107,15 @@ def paragraphs(report: Report) -> dict[str, str]:
         "compared": _compared(report),
         "malformed": _malformed(report),
         "selection": _selection(report),
+        "gold": _gold(report),
+        "auto": _auto(report),
+        **_audit(report),
     }
+
+
+def audit_reason(code: str) -> str:
+    """A reason of auditors in words."""
+    return AUDIT_REASONS[code][0] if code in AUDIT_REASONS else code
 
 
 def sources(report: Report) -> list[tuple[str, str, int]]:
@@ -137,8 +164,9 @@ def _learning(report: Report) -> str:
 
 def _cost(report: Report) -> str:
     cost = report["cost"]
+    audit = f", {dollars(cost['audit_usd'])} for audits" if cost["audit_usd"] else ""
     said = (
-        f"{dollars(cost['total_usd'])} in all: {dollars(cost['labeling_usd'])} for labelling and "
+        f"{dollars(cost['total_usd'])} in all: {dollars(cost['labeling_usd'])} for labelling{audit} and "
         f"{dollars(cost['compute_usd'])} for compute."
     )
     if cost["per_person_label_usd"] is not None and cost["per_label_usd"] is not None:
@@ -179,9 +207,19 @@ def _labels(report: Report) -> str:
     if labels["nobody"]:
         said += f" {counted(labels['nobody'], 'row')} stayed without a label."
     if labels["model"]:
-        worth = "how often they should be right" if measure_of(report).is_share else "how good they should be"
-        said += f" Nobody has checked the model’s labels: the test set tells {worth}."
+        said += f" {_checked(report)}"
     return said
+
+
+def _checked(report: Report) -> str:
+    """Who has looked at the model's labels."""
+    worth = "how often they should be right" if measure_of(report).is_share else "how good they should be"
+    audited = report["audit"]["auto"] if report["audit"] is not None else None
+    if audited is None:
+        return f"Nobody has checked the model’s labels: the test set tells {worth}."
+    rest = report["labels"]["reasons"].get("model", 0)
+    said = f"Auditors checked {counted(audited['sampled'], 'label')} that it gave in the rounds."
+    return f"{said} Nobody has checked those of the last model: the test set tells {worth}." if rest else said
 
 
 def _model(report: Report) -> str:
@@ -268,6 +306,111 @@ def _malformed(report: Report) -> str:
     if left_out > unreadable:
         said += f", and {counted(left_out - unreadable, 'answer')} did not fit those of others"
     return f"{said}. The labels are made of the rest."
+
+
+def _gold(report: Report) -> str:
+    """What the workers' scores on known objects are; empty when nobody had one."""
+    answers = sum(entry["gold"]["answers"] for entry in report["annotators"] if entry["gold"] is not None)
+    if not answers:
+        return ""
+    return (
+        f"The score on gold is the mean agreement with known labels over {counted(answers, 'answer')} to "
+        "objects that were mixed into the jobs; nobody’s own answer is part of those labels. Its interval is "
+        "Wilson’s."
+    )
+
+
+def _auto(report: Report) -> str:
+    """What the model might label in the rounds; empty when it might nothing."""
+    rounds = report["auto_labels"]
+    if not rounds:
+        return ""
+    said = (
+        f"The model labelled {counted(sum(each['rows'] for each in rounds), 'row')} by itself in the rounds"
+    )
+    abstained = sum(each["threshold"] is None for each in rounds)
+    if abstained:
+        said += f"; in {count(abstained)} of {counted(len(rounds), 'round')} it abstained"
+    return (
+        f"{said}. It labels a row when it is at least as sure of it as of validation rows on which its "
+        "precision keeps the promise, with a lower bound at 95% (Clopper and Pearson)."
+    )
+
+
+def _audit(report: Report) -> dict[str, str]:
+    """The paragraphs of the audit; none without one."""
+    audit = report["audit"]
+    if audit is None:
+        return {}
+    return {
+        "audit": _audited(audit),
+        "audit_rates": _audit_rates(audit),
+        "audit_auto": _audit_auto(audit),
+        "audit_method": (
+            "A label is wrong when the first verdict on it was a rejection or a correction. Rates rest on "
+            "labels that were drawn at random, not on those that were looked at because they seemed "
+            "doubtful. A round’s interval is exact for its number of labels (hypergeometric); that of all "
+            "rounds weights the rounds by their labels (Korn and Graubard)."
+        ),
+    }
+
+
+def _audited(audit: Audit) -> str:
+    found, labels = audit["decisions"], audit["rows"] + audit["auto_rows"]
+    said = (
+        f"Auditors looked at {count(audit['audited'])} of {counted(labels, 'label')}: they accepted "
+        f"{count(found['accept'])}, fixed {count(found['fix'])} and rejected {count(found['reject'])}."
+    )
+    again = []
+    if audit["relabeled"]:
+        again.append(f"{count(audit['relabeled'])} got a new label from the labelling team")
+    if audit["expert"]:
+        again.append(f"{count(audit['expert'])} got one from an expert")
+    if again:
+        said += f" Of the rejected ones {' and '.join(again)}."
+    if audit["unresolved"]:
+        said += f" {counted(audit['unresolved'], 'row')} got no new label and lost the old one."
+    if audit["unaudited"]:
+        said += f" No verdict came back on {counted(audit['unaudited'], 'label')}."
+    return said
+
+
+def _audit_rates(audit: Audit) -> str:
+    before, after = audit["initial"], audit["final"]
+    said = []
+    if before is not None:
+        said.append(f"As people gave them, {_rate(before)}.")
+    if after is not None:
+        said.append(f"After the audit, {_rate(after)}.")
+    elif before is not None:
+        said.append("No sample was drawn after the audit, so what is left is not known.")
+    return " ".join(said) or "No label that was drawn at random was judged, so the error rate is not known."
+
+
+def _rate(rate: ErrorRate) -> str:
+    return (
+        f"{percent(rate['rate'])} of the labels were wrong (95% interval {interval(rate['interval'])}, from "
+        f"{count(rate['sampled'])} of {count(rate['rows'])})"
+    )
+
+
+def _audit_auto(audit: Audit) -> str:
+    """What became of the model's labels; empty when none was judged."""
+    rate = audit["auto"]
+    if rate is None:
+        return ""
+    low, high = rate["interval"]
+    said = (
+        f"{percent(1 - rate['rate'])} of the model’s labels were right (95% interval "
+        f"{interval([1 - high, 1 - low])}, from {count(rate['sampled'])} of {count(rate['rows'])})."
+    )
+    autos = [(each["round"], each["auto"]) for each in audit["rounds"]]
+    broken = [str(number) for number, auto in autos if auto is not None and auto["revoked"]]
+    if not broken:
+        return f"{said} No round’s labels were revoked."
+    rounds = f"round {broken[0]}" if len(broken) == 1 else f"rounds {', '.join(broken)}"
+    revoked = f"{counted(audit['revoked'], 'label')} {'was' if audit['revoked'] == 1 else 'were'} taken back"
+    return f"{said} In {rounds} they broke the promise: {revoked}."
 
 
 def _selection(report: Report) -> str:

@@ -6,9 +6,10 @@ A handler declares what it reads as a frozen dataclass whose fields are the vari
     class Environment:
         DATA_BUCKET: str
         LEDGER_TABLE: str
+        AUDITORS_WORKTEAM_ARN: str = ""
 
-The declaration is plain enough to be read without importing the handler, so that a test can compare it with
-what Terraform sets.
+A variable with a default may be missing or empty. The declaration is plain enough to be read without
+importing the handler, so that a test can compare it with what Terraform sets.
 """
 
 from __future__ import annotations
@@ -41,11 +42,14 @@ def load(contract: type[Contract], variables: Mapping[str, str] | None = None) -
     found = os.environ if variables is None else variables
     if not dataclasses.is_dataclass(contract):
         raise TypeError(f"{contract.__name__} is not a dataclass: declare it with @dataclass(frozen=True)")
-    names = [field.name for field in dataclasses.fields(contract)]
-    missing = [name for name in names if not found.get(name)]
+    fields = dataclasses.fields(contract)
+    names = [field.name for field in fields]
+    missing = [
+        field.name for field in fields if field.default is dataclasses.MISSING and not found.get(field.name)
+    ]
     if missing:
         raise MissingEnvironment(
             f"The environment variables {', '.join(missing)} are missing or empty; the function reads "
             f"{', '.join(names)}. Set them in its Terraform module."
         )
-    return contract(**{name: found[name] for name in names})
+    return contract(**{name: found[name] for name in names if found.get(name)})

@@ -1,9 +1,9 @@
-"""The input manifest as preflight sees it: the faults of its lines by kind, and what its rows add up to."""
+"""A request's manifest as preflight sees it: the faults of its lines by kind, and what its rows add up to."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from truthloop import labels
@@ -89,6 +89,11 @@ DUPLICATE = Kind(
     "each object once",
     "Remove the repetitions; an object has one label.",
 )
+IN_CAMPAIGN = Kind(
+    "show an object of manifest_uri as well",
+    "objects that the campaign doesn't label",
+    "Remove them from one of the two manifests.",
+)
 # By how a label of the task type looks.
 BAD_LABEL = {
     kind: Kind(
@@ -98,6 +103,11 @@ BAD_LABEL = {
     )
     for kind in labels.KINDS
 }
+NO_LABEL = Kind(
+    "have no label",
+    "rows with a label under label_attribute",
+    "Add the label that is known to be right, or remove the lines.",
+)
 BAD_METADATA = Kind(
     f"have something else than metadata under the label attribute with {METADATA_SUFFIX}",
     "a JSON object, and only beside a label",
@@ -126,9 +136,17 @@ class Inspection:
         How a label looks, one of `labels.KINDS`.
     show
         Makes what a worker sees of a row; raises `TruthloopError` when it cannot.
+    path
+        The key of the request that names the manifest.
+    labeled_only
+        Whether a row without a label is a fault.
+    elsewhere
+        Ids of objects that must not occur.
 
     Attributes
     ----------
+    path
+        As it was given.
     rows
         Lines that are JSON objects.
     candidates
@@ -146,12 +164,18 @@ class Inspection:
         stratify_by: str | None = None,
         label_kind: str | None = None,
         show: Callable[[Row], object] | None = None,
+        path: str = "manifest_uri",
+        labeled_only: bool = False,
+        elsewhere: Set[str] = frozenset(),
     ) -> None:
+        self.path = path
         self._attribute = attribute
         self._label_categories = label_categories
         self._stratify_by = stratify_by
         self._label_kind = label_kind
         self._show = show
+        self._labeled_only = labeled_only
+        self._elsewhere = elsewhere
         self.rows = 0
         self.candidates: list[Candidate] = []
         self.labeled: set[str] = set()
@@ -186,13 +210,18 @@ class Inspection:
         """One problem for each kind of fault, with its first lines."""
         return [
             Problem(
-                "manifest_uri",
+                self.path,
                 f"a manifest with lines that {kind.lines_that}, {faults}",
                 kind.allowed,
                 kind.remedy,
             )
             for kind, faults in self._faults.items()
         ]
+
+    @property
+    def objects(self) -> Set[str]:
+        """The ids of the different objects."""
+        return self._line_of.keys()
 
     def sample(self) -> list[Reference]:
         """Up to `SAMPLE_SIZE` objects from all over the manifest, the same ones every time."""
@@ -233,7 +262,11 @@ class Inspection:
         if not isinstance(metadata, dict):
             self._fault(BAD_METADATA, number, repr(metadata))
             return
-        if self._label_categories is None or self._label_kind is None or not is_labeled(row, self._attribute):
+        if not is_labeled(row, self._attribute):
+            if self._labeled_only:
+                self._fault(NO_LABEL, number, self._attribute)
+            return
+        if self._label_categories is None or self._label_kind is None:
             return
         refusal = labels.refusal(self._label_kind, row, self._attribute, self._label_categories)
         if refusal is not None:
@@ -245,6 +278,8 @@ class Inspection:
         if first != number:
             self._fault(DUPLICATE, number, f"as line {first}")
             return
+        if identifier in self._elsewhere:
+            self._fault(IN_CAMPAIGN, number, row.get(SOURCE_REF) or row[SOURCE])
         if self._attribute is not None:
             self.candidates.append(candidate(identifier, row, self._attribute, self._stratify_by))
             if is_labeled(row, self._attribute):

@@ -6,8 +6,10 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
+from truthloop import palette
 from truthloop.errors import InvalidManifest, TruthloopError
 from truthloop.manifest import METADATA_SUFFIX, class_index
 from truthloop.s3 import parse_uri
@@ -30,6 +32,9 @@ ALLOWED: Mapping[str, str] = {
     MASK: "the S3 URI of a palette PNG",
 }
 
+NONE_OF_THESE = "None of these · 該当なし"
+"""What stands for no category in a list of them, where people choose or read one."""
+
 # A suggestion is a label that nobody confirmed; it stands beside the place of the label, with its own
 # metadata.
 _SUGGESTION_SUFFIX = "-suggestion"
@@ -38,6 +43,28 @@ _SUGGESTION_SUFFIX = "-suggestion"
 def suggestion_key(attribute: str) -> str:
     """The key of a row that holds what a model suggests for a label attribute."""
     return attribute + _SUGGESTION_SUFFIX
+
+
+def confidence(kind: str, metadata: Any) -> float | None:
+    """How sure a label is, as its metadata tell: the mean of its parts, None when they tell nothing.
+
+    A mask's background counts only where there is nothing else. Metadata from elsewhere may have any form.
+    """
+    if not isinstance(metadata, dict):
+        return None
+    if kind == CLASS:
+        told = [metadata.get("confidence")]
+    elif kind == CLASSES:
+        parts = metadata.get("confidence-map")
+        told = list(parts.values()) if isinstance(parts, dict) else []
+    elif kind == BOXES:
+        told = [each.get("confidence") for each in _entries(metadata, "objects")]
+    else:
+        entries = _entries(metadata, "internal-color-map")
+        drawn = [each for each in entries if each.get("class-name") != palette.BACKGROUND]
+        told = [each.get("confidence") for each in drawn or entries]
+    numbers = [float(each) for each in told if isinstance(each, int | float) and not isinstance(each, bool)]
+    return fmean(numbers) if numbers else None
 
 
 def is_by_reference(kind: str) -> bool:
@@ -71,6 +98,14 @@ def refusal(kind: str, row: Mapping[str, Any], attribute: str, label_categories:
         if name != label_categories[index]:
             return f"{index} is {label_categories[index]!r}, in the metadata {name!r}"
     return None
+
+
+def _entries(metadata: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """The objects in a list or an object of the metadata."""
+    found = metadata.get(key)
+    if isinstance(found, dict):
+        found = list(found.values())
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 
 
 def _indices(kind: str, row: Mapping[str, Any], attribute: str) -> list[int] | None:

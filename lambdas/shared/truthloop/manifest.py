@@ -34,6 +34,7 @@ SOURCE = "source"
 # Ground Truth has no key for the version of an object; a row that names one is another object than without.
 VERSION_ID = "source-ref-version-id"
 TRUTHLOOP = "truthloop"
+HISTORY = "history"
 METADATA_SUFFIX = "-metadata"
 RESERVED_KEYS = frozenset({SOURCE_REF, SOURCE, VERSION_ID, TRUTHLOOP, "id"})
 
@@ -116,14 +117,28 @@ def stable_id(row: Mapping[str, Any]) -> str:
     InvalidManifest
         When the row has neither a `source-ref` nor a `source` text, or both.
     """
+    return digest_id(*source_parts(row))
+
+
+def source_parts(row: Mapping[str, Any]) -> list[str]:
+    """What makes the row's object what it is: the key of its source, its URI or text, its version if any.
+
+    Raises
+    ------
+    InvalidManifest
+        When the row has neither a `source-ref` nor a `source` text, or both.
+    """
     reference, text = row.get(SOURCE_REF), row.get(SOURCE)
     if isinstance(reference, str) and SOURCE not in row:
         version = row.get(VERSION_ID)
-        parts = [SOURCE_REF, reference] + ([version] if isinstance(version, str) else [])
-    elif isinstance(text, str) and SOURCE_REF not in row:
-        parts = [SOURCE, text]
-    else:
-        raise InvalidManifest("a row needs exactly one of source-ref and source, and it must be a text")
+        return [SOURCE_REF, reference] + ([version] if isinstance(version, str) else [])
+    if isinstance(text, str) and SOURCE_REF not in row:
+        return [SOURCE, text]
+    raise InvalidManifest("a row needs exactly one of source-ref and source, and it must be a text")
+
+
+def digest_id(*parts: str) -> str:
+    """32 hexadecimal characters of the SHA-256 over the parts."""
     # As JSON the parts cannot run into each other.
     identity = json.dumps(parts, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(identity.encode("utf-8")).hexdigest()[:32]
@@ -208,22 +223,41 @@ def with_provenance(row: Mapping[str, Any], attribute: str) -> Row:
 def merge_row(row: Row, update: Mapping[str, Any]) -> Row:
     """The row with the update's keys in place; keys that the update doesn't name stay as they are.
 
-    The `truthloop` object is merged key by key in the same way. The same update again changes nothing.
+    A key whose value is None in the update is removed. The `truthloop` object is merged key by key in the
+    same way, except that a None in it stays and that its `history` is joined with the row's: see
+    `joined_history`. The same update again changes nothing.
 
     Raises
     ------
     InvalidManifest
         When the update would make the row another object.
     """
-    merged = {**row, **update}
+    merged = {
+        key: value for key, value in {**row, **update}.items() if value is not None or key not in update
+    }
     if TRUTHLOOP in update:
         merged[TRUTHLOOP] = {**provenance(row), **update[TRUTHLOOP]}
+        if HISTORY in update[TRUTHLOOP]:
+            history = joined_history(provenance(row).get(HISTORY) or [], update[TRUTHLOOP][HISTORY])
+            merged[TRUTHLOOP][HISTORY] = history
     for key in (SOURCE, SOURCE_REF, VERSION_ID):
         if merged.get(key) != row.get(key):
             raise InvalidManifest(f"an update may not change {key} of the row {row_id(row)}")
     if row_id(merged) != row_id(row):
         raise InvalidManifest(f"an update may not change truthloop.id of the row {row_id(row)}")
     return merged
+
+
+def joined_history(
+    history: Iterable[Mapping[str, Any]], more: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The entries of both in the order of time, each once: what happened to a row.
+
+    An entry is {"at": ISO 8601, "event": …, "round": …, "job": …, …}; one that has the same moment, event and
+    job is the same.
+    """
+    joined = {(str(each["at"]), str(each["event"]), str(each.get("job"))): each for each in [*history, *more]}
+    return [joined[key] for key in sorted(joined)]
 
 
 def merge_rows(rows: Iterable[Row], updates: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:

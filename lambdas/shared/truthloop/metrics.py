@@ -38,6 +38,12 @@ CAMPAIGN_COST = Metric("CampaignCost", "None")
 BUDGET_USED = Metric("BudgetUsed", "Percent")
 TEST_QUALITY = Metric("TestQuality", "Percent")
 OBJECTS_FAILED = Metric("ObjectsFailed", "Count")
+LABELS_AUDITED = Metric("LabelsAudited", "Count")
+LABELS_REJECTED = Metric("LabelsRejected", "Count")
+LABELS_TAKEN_BACK = Metric("LabelsTakenBack", "Count")
+INITIAL_ERROR_RATE = Metric("InitialErrorRate", "Percent")
+FINAL_ERROR_RATE = Metric("FinalErrorRate", "Percent")
+AUTO_PRECISION = Metric("AutoLabelPrecision", "Percent")
 OPEN_LABELING_JOBS = Metric("OpenLabelingJobs", "Count")
 HOURS_WITHOUT_PROGRESS = Metric("HoursWithoutProgress", "None")
 LABELING_JOBS_COMPLETED = Metric("LabelingJobsCompleted", "Count")
@@ -92,6 +98,22 @@ def of_merge(campaign: str, failed: int) -> list[Sample]:
     return [Sample(campaign, {OBJECTS_FAILED: failed})]
 
 
+def of_audit(campaign: str, result: Mapping[str, Any]) -> list[Sample]:
+    """What the audit of a round found, from its result.json; a rate that nothing tells is left out."""
+    estimates = result["estimates"]
+    values: dict[Metric, float] = {
+        LABELS_AUDITED: result["audited"],
+        LABELS_REJECTED: result["decisions"]["reject"],
+        LABELS_TAKEN_BACK: result["unresolved"] + result["revoked"],
+    }
+    for key, metric in (("initial", INITIAL_ERROR_RATE), ("final", FINAL_ERROR_RATE)):
+        if (rate := _rate(estimates[key])) is not None:
+            values[metric] = 100 * rate
+    if (rate := _rate(estimates["auto"])) is not None:
+        values[AUTO_PRECISION] = 100 * (1 - rate)
+    return [Sample(campaign, values)]
+
+
 def of_ended_jobs(releases: Iterable[Release]) -> list[Sample]:
     """The labelling jobs that ended, by how they did; nothing when none has."""
     ended = Counter(release.status for release in releases if release.ended)
@@ -116,7 +138,8 @@ def of_open_jobs(jobs: Sequence[OpenJob], now: datetime) -> list[Sample]:
 
     The whole stack's values are there even when no job is open: their absence says that nobody looks.
     """
-    campaigns = sorted({job.campaign for job in jobs})
+    # The jobs of a stand-alone audit belong to none.
+    campaigns = sorted({job.campaign for job in jobs} - {""})
     return [
         _standing(None, jobs, now),
         *(_standing(name, [job for job in jobs if job.campaign == name], now) for name in campaigns),
@@ -139,6 +162,10 @@ def write(sink: Sink, log: Log, samples: Iterable[Sample]) -> None:
         # What is left in it would be written with the next sample's dimensions.
         sink.clear_metrics()
         log.exception("the metrics could not be written")
+
+
+def _rate(estimate: Mapping[str, Any] | None) -> float | None:
+    return None if estimate is None else estimate["rate"]
 
 
 def _standing(campaign: str | None, jobs: Sequence[OpenJob], now: datetime) -> Sample:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 
-from truthloop.layout import CampaignLayout
+from truthloop.layout import AuditLayout, CampaignLayout
 
 # CreateLabelingJob, LabelingJobName: 1-63 of [a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}, unique whatever the case.
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateLabelingJob.html
 LABELING_JOB_NAME_MAXIMUM = 63
 _DIGEST_CHARACTERS = 8
+# An execution's name has at most 80 characters, and ends in the audit's attempt.
+_AUDIT_NAME_MAXIMUM = 63
 
 
 def labeling_job_name(layout: CampaignLayout, round_number: int, attempt: int) -> str:
@@ -27,10 +29,41 @@ def labeling_job_name(layout: CampaignLayout, round_number: int, attempt: int) -
     attempt
         From 1; the next one follows a job that failed.
     """
-    identity = json.dumps([layout.uri, round_number, attempt]).encode()
-    digest = hashlib.sha256(identity).hexdigest()[:_DIGEST_CHARACTERS]
-    suffix = f"-r{round_number}-a{attempt}-{digest}"
-    return layout.campaign[: LABELING_JOB_NAME_MAXIMUM - len(suffix)] + suffix
+    digest = _digest(layout.uri, round_number, attempt)
+    return _cut(layout.campaign, f"-r{round_number}-a{attempt}-{digest}", LABELING_JOB_NAME_MAXIMUM)
+
+
+def audit_name(layout: CampaignLayout, round_number: int) -> str:
+    """The name of a round's audit, `<campaign>-r<round>-<8 hexadecimal digits>`."""
+    digest = _digest(layout.uri, round_number, "audit")
+    return _cut(layout.campaign, f"-r{round_number}-{digest}", _AUDIT_NAME_MAXIMUM)
+
+
+def standalone_audit_name(labeling_job_arn: str) -> str:
+    """The name of the audit of a labelling job that belongs to no campaign, from the job's name and ARN."""
+    name = labeling_job_name_of(labeling_job_arn) or "job"
+    return _cut(name, f"-{_digest(labeling_job_arn, 'audit')}", _AUDIT_NAME_MAXIMUM)
+
+
+def audit_job_name(audit_uri: str, step: int, attempt: int) -> str:
+    """The name of the labelling job of an audit's step, `<audit>-s<step>-a<attempt>-<8 digits>`.
+
+    Parameters
+    ----------
+    step, attempt
+        From 1.
+    """
+    digest = _digest(audit_uri, step, attempt)
+    name = AuditLayout.from_uri(audit_uri).name
+    return _cut(name, f"-s{step}-a{attempt}-{digest}", LABELING_JOB_NAME_MAXIMUM)
+
+
+def _digest(*identity: str | int) -> str:
+    return hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:_DIGEST_CHARACTERS]
+
+
+def _cut(name: str, suffix: str, maximum: int) -> str:
+    return name[: maximum - len(suffix)] + suffix
 
 
 def labeling_job_name_of(arn: str) -> str | None:

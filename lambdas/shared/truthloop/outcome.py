@@ -1,4 +1,4 @@
-"""How an execution ended: which state failed and why, and the message that says what to do next."""
+"""How an execution ended, a campaign's or an audit's: why it failed, what it found, what to do next."""
 
 from __future__ import annotations
 
@@ -102,6 +102,71 @@ def success_message(campaign: str, round_number: int | None, report_uri: str) ->
 def subject(campaign: str | None, outcome: str) -> str:
     """The subject of the notification."""
     return f"Truthloop: campaign {campaign or '(no name)'} {outcome.lower()}"[:_SUBJECT_CHARACTERS]
+
+
+def audit_subject(name: str, outcome: str) -> str:
+    """The subject of the notification about an audit."""
+    return f"Truthloop: audit {name} {outcome}"[:_SUBJECT_CHARACTERS]
+
+
+def audit_failure_message(name: str, reason: str, of_campaign: bool) -> str:
+    """What is read about an audit that failed."""
+    if of_campaign:
+        advice = (
+            "remove the cause, then start the campaign's request again. The audit goes on where it stopped; "
+            "verdicts that people gave are kept."
+        )
+    else:
+        advice = (
+            "remove the cause, then start the audit's state machine again with the input of the execution "
+            "that failed. It goes on where it stopped; verdicts that people gave are kept."
+        )
+    return f"The audit {name} failed.\nReason: {reason}\nWhat to do: {advice}"
+
+
+def audit_message(result: Mapping[str, Any], result_uri: str, manifest_uri: str) -> str:
+    """What is read about an audit that ended, with its figures.
+
+    Parameters
+    ----------
+    result
+        The document result.json.
+    """
+    job = result["job_name"]
+    decisions, estimates = result["decisions"], result["estimates"]
+    labels = result["rows"] + result["auto_rows"]
+    lines = [
+        f"The audit {result['name']}{f' of the labelling job {job}' if job else ''} ended.",
+        f"{result['audited']} of {labels} labels were looked at: {decisions['accept']} accepted, "
+        f"{decisions['fix']} fixed, {decisions['reject']} rejected.",
+    ]
+    reasons = sorted(result["reasons"].items(), key=lambda item: (-item[1], item[0]))
+    if reasons:
+        lines.append(f"Reasons: {', '.join(f'{code} {number}' for code, number in reasons)}.")
+    for key, what in (
+        ("initial", "Wrong labels before the audit"),
+        ("auto", "Wrong labels of the model"),
+        ("final", "Wrong labels in the end"),
+    ):
+        if estimates[key] is not None:
+            lines.append(f"{what}: {_rate(estimates[key])}.")
+    lines.append(
+        f"Labelled again by others: {result['relabeled']}, by an expert: {result['expert']}. Taken back: "
+        f"{result['unresolved']} without a right label, {result['revoked']} of the model's. "
+        f"Left without a verdict: {result['unaudited']}."
+    )
+    lines.append(f"Result: {result_uri}\nLabels: {manifest_uri}")
+    return "\n".join(lines)
+
+
+def _rate(estimate: Mapping[str, Any]) -> str:
+    if estimate["rate"] is None:
+        return "not known, for none was judged"
+    lower, upper = estimate["interval"]
+    return (
+        f"{estimate['rate']:.1%} ({estimate['errors']} of {estimate['sampled']}; "
+        f"{estimate['confidence']:.0%} interval {lower:.1%} to {upper:.1%})"
+    )
 
 
 def _next_entered(events: Iterator[Mapping[str, Any]]) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from truthloop import prices, task_types
+from truthloop import gold, prices, task_types
 from truthloop.campaign import find_campaign
 from truthloop.errors import (
     AccessRefused,
@@ -20,9 +20,17 @@ from truthloop.errors import (
     TruthloopError,
 )
 from truthloop.inspection import Inspection, Reference
-from truthloop.layout import CampaignLayout, template
+from truthloop.layout import AUDIT_TEMPLATE, CampaignLayout, template
 from truthloop.manifest import SOURCE, SOURCE_REF
-from truthloop.request import CampaignRequest, read_request, value_of
+from truthloop.prices import Prices
+from truthloop.request import (
+    NO_AUDIT,
+    CampaignRequest,
+    parse_audit,
+    read_request,
+    same_team_problems,
+    value_of,
+)
 from truthloop.s3 import S3Gateway, parse_uri
 from truthloop.splits import Splits, draw
 
@@ -49,8 +57,14 @@ class Estimate:
         Rows outside the splits that people can label.
     seed_round_objects, round_objects, objects
         Objects that people label: in round 0, in each round after it at most, and in the whole campaign.
-    first_rounds_usd, labeling_usd
-        What the labels of the first two rounds cost, and those of all; computing is not included.
+    gold_objects
+        How often people are shown an object whose label is known, beside these.
+    audited_objects
+        Labels that auditors look at, when they reject none.
+    labeling_usd, audit_usd
+        What the labels of all rounds cost, known objects included, and what the verdicts on them cost.
+    first_rounds_usd
+        Both together for the first two rounds. Computing is not included in any.
     """
 
     rows: int
@@ -62,8 +76,11 @@ class Estimate:
     seed_round_objects: int
     round_objects: int
     objects: int
+    gold_objects: int
+    audited_objects: int
     first_rounds_usd: float
     labeling_usd: float
+    audit_usd: float
 
 
 @dataclass(frozen=True)
@@ -85,11 +102,17 @@ def check(
     data_bucket: str,
     workteam_arn: str,
     now: datetime,
+    auditors_workteam_arn: str | None = None,
 ) -> Clearance:
     """Check a campaign request and all that it points to; nothing is created.
 
     What a wrong key leaves unknown is not checked, everything else is. The request of a campaign that exists
-    resumes it: its manifest has been taken over and isn't read again.
+    resumes it: its manifests have been taken over and aren't read again.
+
+    Parameters
+    ----------
+    workteam_arn, auditors_workteam_arn
+        The stack's own teams, for a request that names none; a stack may have no auditors.
 
     Raises
     ------
@@ -101,9 +124,9 @@ def check(
     estimate = None
     if isinstance(document, Mapping):
         region = sagemaker.meta.region_name
-        problems += team_problems(
-            value_of(document, "labeling", "workteam_arn") or workteam_arn, region, sagemaker
-        )
+        labelers = value_of(document, "labeling", "workteam_arn") or workteam_arn
+        problems += team_problems(labelers, region, sagemaker)
+        problems += _auditor_problems(document, labelers, auditors_workteam_arn, region, sagemaker)
         is_resumed = False
         try:
             problems += _template_problems(document, s3, data_bucket)
@@ -117,7 +140,7 @@ def check(
             )
         if not is_resumed:
             problems += _deadline_problems(document, now)
-            estimate = _check_manifest(document, s3, region, problems)
+            estimate = _check_manifests(document, s3, region, problems)
     if request is None or problems:
         raise InvalidRequest(problems)
     return Clearance(request, estimate)
@@ -177,12 +200,12 @@ def size_problems(document: Mapping[str, Any], estimate: Estimate) -> Iterator[P
             )
 
 
-def team_problems(workteam_arn: str, region: str, sagemaker: SageMakerClient) -> Iterator[Problem]:
-    """Whether the work team exists where the labelling job will run."""
+def team_problems(
+    workteam_arn: str, region: str, sagemaker: SageMakerClient, path: str = "labeling.workteam_arn"
+) -> Iterator[Problem]:
+    """Whether a work team exists where the labelling job will run; `path` is the request's key for it."""
     if workteam_arn.split(":")[3] != region:
-        yield Problem(
-            "labeling.workteam_arn", workteam_arn, f"a work team in {region}", "Name a team of this region."
-        )
+        yield Problem(path, workteam_arn, f"a work team in {region}", "Name a team of this region.")
         return
     if _PRIVATE_TEAM not in workteam_arn:
         # Teams of vendors and the public crowd belong to other accounts and can't be described.
@@ -191,7 +214,7 @@ def team_problems(workteam_arn: str, region: str, sagemaker: SageMakerClient) ->
         team = sagemaker.describe_workteam(WorkteamName=workteam_arn.rpartition("/")[2])["Workteam"]
     except ClientError as error:
         yield Problem(
-            "labeling.workteam_arn",
+            path,
             f"{workteam_arn}, of which SageMaker says: {error.response['Error'].get('Message', '')}",
             "a work team that exists in this account",
             "Create the team, or name another one.",
@@ -199,11 +222,40 @@ def team_problems(workteam_arn: str, region: str, sagemaker: SageMakerClient) ->
         return
     if team["WorkteamArn"] != workteam_arn:
         yield Problem(
-            "labeling.workteam_arn",
+            path,
             workteam_arn,
             f"a team of this account, such as {team['WorkteamArn']}",
             "Correct it.",
         )
+
+
+def _auditor_problems(
+    document: Mapping[str, Any],
+    labelers_arn: str,
+    stacks_arn: str | None,
+    region: str,
+    sagemaker: SageMakerClient,
+) -> Iterator[Problem]:
+    """Whether there are auditors and experts where labels are audited, and whether they are others."""
+    if value_of(document, "audit", "policy") in (None, NO_AUDIT):
+        return
+    named = value_of(document, "audit", "workteam_arn")
+    auditors = named or stacks_arn
+    if auditors:
+        yield from team_problems(auditors, region, sagemaker, "audit.workteam_arn")
+        # Two teams that the request names itself are compared where it is read.
+        if named is None or value_of(document, "labeling", "workteam_arn") is None:
+            yield from same_team_problems(auditors, labelers_arn)
+    else:
+        yield Problem(
+            "audit.workteam_arn",
+            "missing",
+            "the ARN of a work team, because the stack has no auditors of its own",
+            "Name a team of auditors, deploy the stack with one, or audit nothing.",
+        )
+    experts = value_of(document, "audit", "expert_workteam_arn")
+    if experts is not None:
+        yield from team_problems(experts, region, sagemaker, "audit.expert_workteam_arn")
 
 
 def allows_labeling(rules: Iterable[CORSRuleOutputTypeDef]) -> bool:
@@ -229,41 +281,54 @@ def budget_problems(document: Mapping[str, Any], estimate: Estimate) -> Iterator
         yield Problem(
             "stop.budget_usd",
             f"{budget:.2f}",
-            f"at least {estimate.first_rounds_usd:.2f}, the labels of the first rounds",
-            "Raise it, or lower seed_size, round_size, workers_per_object or the fractions of the splits.",
+            f"at least {estimate.first_rounds_usd:.2f}, the labels of the first rounds and their audit",
+            "Raise it, or lower seed_size, round_size, workers_per_object, the fractions of the splits, or "
+            "what is audited.",
         )
 
 
-def _check_manifest(
+def _check_manifests(
     document: Mapping[str, Any], s3: S3Gateway, region: str, problems: list[Problem]
 ) -> Estimate | None:
     manifest_uri = value_of(document, "manifest_uri")
-    if manifest_uri is None:
-        return None
     inspection = _inspection(document)
-    found: list[Problem] = []
-    try:
-        for number, line in s3.lines(manifest_uri).encoded():
-            inspection.feed(number, line)
-    except TruthloopError as error:
-        found.append(
-            Problem("manifest_uri", f"not readable: {error}", "an augmented manifest", "Correct that.")
-        )
-    found += inspection.problems()
-    if not inspection.rows and not found:
-        found.append(Problem("manifest_uri", "a manifest with no rows", "one row per object", "Add rows."))
-    problems += found
-    problems += _object_problems(inspection, s3, region)
+    if manifest_uri is not None:
+        _check_manifest(manifest_uri, inspection, s3, region, problems)
+    gold_uri = value_of(document, "gold", "manifest_uri")
+    gold_items = None
+    if gold_uri is not None:
+        known = _inspection(document, "gold.manifest_uri", labeled_only=True, elsewhere=inspection.objects)
+        _check_manifest(gold_uri, known, s3, region, problems)
+        gold_items = len(known.objects)
     if not inspection.rows:
         return None
-    estimate = _estimate(document, inspection, problems)
+    estimate = _estimate(document, inspection, gold_items, problems)
     if estimate is not None:
         problems += size_problems(document, estimate)
         problems += budget_problems(document, estimate)
     return estimate
 
 
-def _inspection(document: Mapping[str, Any]) -> Inspection:
+def _check_manifest(
+    uri: str, inspection: Inspection, s3: S3Gateway, region: str, problems: list[Problem]
+) -> None:
+    """Read a manifest into its inspection, and note what is wrong with it and its objects."""
+    found: list[Problem] = []
+    try:
+        for number, line in s3.lines(uri).encoded():
+            inspection.feed(number, line)
+    except TruthloopError as error:
+        found.append(
+            Problem(inspection.path, f"not readable: {error}", "an augmented manifest", "Correct that.")
+        )
+    found += inspection.problems()
+    if not inspection.rows and not found:
+        found.append(Problem(inspection.path, "a manifest with no rows", "one row per object", "Add rows."))
+    problems += found
+    problems += _object_problems(inspection, s3, region)
+
+
+def _inspection(document: Mapping[str, Any], path: str = "manifest_uri", **limits: Any) -> Inspection:
     task_type, categories = value_of(document, "task_type"), value_of(document, "label_categories")
     module = None if task_type is None else task_types.get(task_type)
     return Inspection(
@@ -277,11 +342,16 @@ def _inspection(document: Mapping[str, Any]) -> Inspection:
         else lambda row: module.task_input(
             {key: row[key] for key in (SOURCE, SOURCE_REF) if key in row}, categories or ()
         ),
+        path=path,
+        **limits,
     )
 
 
 def _estimate(
-    document: Mapping[str, Any], inspection: Inspection, problems: list[Problem]
+    document: Mapping[str, Any],
+    inspection: Inspection,
+    gold_items: int | None,
+    problems: list[Problem],
 ) -> Estimate | None:
     splits = _draw(document, inspection)
     if splits is None:
@@ -295,9 +365,16 @@ def _estimate(
     seed_round = len(splits.held_out - inspection.labeled) + min(seed_size, pool_unlabeled)
     after_seed = max(pool_unlabeled - seed_size, 0)
     later_rounds = (value_of(document, "stop", "max_rounds") or 1) - 1
-    first = seed_round + min(per_round * min(later_rounds, 1), after_seed)
-    total = seed_round + min(per_round * later_rounds, after_seed)
-    price = _price_per_object(document, problems)
+    round_objects = min(per_round, after_seed)
+    rounds = [seed_round]
+    while len(rounds) <= later_rounds and after_seed > 0 < per_round:
+        rounds.append(min(per_round, after_seed))
+        after_seed -= rounds[-1]
+    known = [_gold_objects(document, gold_items, objects) for objects in rounds]
+    verdicts = [_verdicts(document, objects, by_model=bool(number)) for number, objects in enumerate(rounds)]
+    labeling_price, audit_price = _prices_per_object(document, problems)
+    labeling_usd = [(new + old) * labeling_price for new, old in zip(rounds, known, strict=True)]
+    audit_usd = [objects * audit_price for objects in verdicts]
     return Estimate(
         rows=len(inspection.candidates),
         labeled=len(inspection.labeled),
@@ -306,24 +383,53 @@ def _estimate(
         pool=pool,
         pool_unlabeled=pool_unlabeled,
         seed_round_objects=seed_round,
-        round_objects=min(per_round, after_seed),
-        objects=total,
-        first_rounds_usd=round(first * price, 2),
-        labeling_usd=round(total * price, 2),
+        round_objects=round_objects,
+        objects=sum(rounds),
+        gold_objects=sum(known),
+        audited_objects=sum(verdicts),
+        first_rounds_usd=round(sum(labeling_usd[:2]) + sum(audit_usd[:2]), 2),
+        labeling_usd=round(sum(labeling_usd), 2),
+        audit_usd=round(sum(audit_usd), 2),
     )
 
 
-def _price_per_object(document: Mapping[str, Any], problems: list[Problem]) -> float:
+def _gold_objects(document: Mapping[str, Any], gold_items: int | None, objects: int) -> int:
+    """The known objects in a job of `objects` rows."""
+    share = value_of(document, "gold", "share")
+    if not gold_items or share is None:
+        return 0
+    return min(gold.items_in_job(objects, share), gold_items)
+
+
+def _verdicts(document: Mapping[str, Any], objects: int, by_model: bool) -> int:
+    """The labels of a round that auditors look at; before there is a model, it labels nothing."""
+    try:
+        policy = parse_audit(document.get("audit", {}))
+    except InvalidRequest:
+        return 0
+    by_model = by_model and value_of(document, "auto_labeling", "target_precision") is not None
+    return policy.expected_verdicts(objects, by_model)
+
+
+def _prices_per_object(document: Mapping[str, Any], problems: list[Problem]) -> tuple[float, float]:
+    """What a label costs in USD, and what auditing one does; nothing while the request leaves it unknown."""
     task_type, overrides = value_of(document, "task_type"), value_of(document, "prices")
     workers = value_of(document, "labeling", "workers_per_object")
     if task_type is None or overrides is None or workers is None:
-        return 0.0
+        return 0.0, 0.0
     try:
-        found = prices.resolve(task_type, overrides, value_of(document, "labeling", "price_per_answer_usd"))
+        found: Prices = prices.resolve(
+            task_type, overrides, value_of(document, "labeling", "price_per_answer_usd")
+        )
     except MissingPrice as error:
         problems.append(Problem("prices", "incomplete", "a price for all that is bought", str(error)))
-        return 0.0
-    return found.labeling(objects=1, answers=workers)
+        return 0.0, 0.0
+    auditors = value_of(document, "audit", "auditors_per_object") or 0
+    verdict_usd = value_of(document, "audit", "price_per_answer_usd")
+    return (
+        found.labeling(objects=1, answers=workers),
+        found.auditing(objects=1, verdicts=auditors, verdict_usd=verdict_usd),
+    )
 
 
 def _draw(document: Mapping[str, Any], inspection: Inspection) -> Splits | None:
@@ -372,6 +478,14 @@ def _template_problems(document: Mapping[str, Any], s3: S3Gateway, data_bucket: 
             "a task type with a deployed template",
             "Deploy the stack again; it uploads the templates.",
         )
+    policy = value_of(document, "audit", "policy")
+    if policy not in (None, NO_AUDIT) and not s3.exists(template(data_bucket, AUDIT_TEMPLATE)):
+        yield Problem(
+            "audit.policy",
+            f"{policy}, but the auditors' template {template(data_bucket, AUDIT_TEMPLATE)} does not exist",
+            f"{NO_AUDIT} where none is deployed",
+            "Deploy the stack again; it uploads the templates.",
+        )
 
 
 def _object_problems(inspection: Inspection, s3: S3Gateway, region: str) -> Iterator[Problem]:
@@ -382,7 +496,7 @@ def _object_problems(inspection: Inspection, s3: S3Gateway, region: str) -> Iter
             rules = s3.cors_rules(bucket)
         except (ObjectNotFound, AccessRefused) as error:
             yield Problem(
-                "manifest_uri",
+                inspection.path,
                 f"a manifest of objects in the bucket {bucket}",
                 "readable buckets",
                 str(error),
@@ -391,14 +505,14 @@ def _object_problems(inspection: Inspection, s3: S3Gateway, region: str) -> Iter
         reachable.add(bucket)
         if found != region:
             yield Problem(
-                "manifest_uri",
+                inspection.path,
                 f"a manifest of objects in the bucket {bucket} in {found}",
                 f"buckets in {region}, the region of the labelling job",
                 "Copy the objects to a bucket there.",
             )
         if not allows_labeling(rules):
             yield Problem(
-                "manifest_uri",
+                inspection.path,
                 f"a manifest of objects in the bucket {bucket}, whose CORS rules hide them from workers",
                 "a bucket with the CORS rule AllowedMethods GET, AllowedOrigins *, ExposeHeaders "
                 "Access-Control-Allow-Origin",
@@ -406,23 +520,21 @@ def _object_problems(inspection: Inspection, s3: S3Gateway, region: str) -> Iter
             )
     for reference in inspection.sample():
         if parse_uri(reference.uri).bucket in reachable:
-            yield from _sampled_object_problems(reference, s3)
+            yield from _sampled_object_problems(reference, inspection.path, s3)
 
 
-def _sampled_object_problems(reference: Reference, s3: S3Gateway) -> Iterator[Problem]:
+def _sampled_object_problems(reference: Reference, path: str, s3: S3Gateway) -> Iterator[Problem]:
     try:
         size = s3.head(reference.uri, reference.version_id).size
         # Reading a byte shows what a look at the object doesn't: that its key may be used to decrypt it.
         if size:
             s3.read_bytes(reference.uri, reference.version_id, first=1)
     except (ObjectNotFound, AccessRefused) as error:
-        yield Problem(
-            "manifest_uri", f"a manifest of objects such as {reference.uri}", "readable objects", str(error)
-        )
+        yield Problem(path, f"a manifest of objects such as {reference.uri}", "readable objects", str(error))
         return
     if not 0 < size <= _IMAGE_BYTES_MAXIMUM:
         yield Problem(
-            "manifest_uri",
+            path,
             f"a manifest of objects such as {reference.uri} with {size} bytes",
             f"objects of 1 to {_IMAGE_BYTES_MAXIMUM} bytes",
             "Replace the object, or remove its row.",

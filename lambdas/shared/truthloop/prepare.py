@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from truthloop import prices
+from truthloop import gold, prices
 from truthloop.campaign import Campaign, InputManifest, find_campaign
 from truthloop.errors import DuplicateObject, InvalidManifest, ObjectChanged
 from truthloop.layout import CampaignLayout
@@ -55,7 +55,8 @@ def prepare(
     CampaignFinished
         When the campaign has succeeded.
     DuplicateObject, InvalidManifest, InvalidText
-        When the input manifest breaks the rules that preflight checks; nothing has been written.
+        When the input manifest or that of the gold items breaks the rules that preflight checks; nothing has
+        been written.
     ObjectChanged
         When the input manifest was changed before its campaign was complete.
     """
@@ -99,6 +100,7 @@ def _create(
     execution_arn: str,
     now: datetime,
 ) -> Campaign:
+    gold_items = gold.read_input(s3, request)
     lines = s3.lines(request.manifest_uri)
     candidates: list[Candidate] = []
     with spooled_lines(_master_lines(lines, request, candidates)) as master:
@@ -114,6 +116,7 @@ def _create(
         campaign = _freeze(s3, layout, campaign)
         s3.freeze_json(layout.label_categories(), label_category_configuration(request.label_categories))
         s3.freeze_json(layout.splits(), draw_splits(request, candidates).to_document())
+        gold.freeze(s3, layout, gold_items)
         s3.write_file_once(layout.master_manifest(), master, JSON_LINES)
     return campaign
 

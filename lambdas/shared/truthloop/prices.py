@@ -41,6 +41,20 @@ class Prices:
         """The cost in USD of `objects` labelled objects with `answers` answers in all."""
         return objects * self.ground_truth_per_object_usd + answers * self.answer_usd
 
+    def auditing(self, objects: float, verdicts: float, verdict_usd: float | None = None) -> float:
+        """The cost in USD of audit tasks for `objects` objects with `verdicts` verdicts in all.
+
+        The labelling service takes the same for a label that is judged as for one that is given.
+
+        Parameters
+        ----------
+        verdict_usd
+            What one verdict costs; None for the price of an answer.
+        """
+        return objects * self.ground_truth_per_object_usd + verdicts * (
+            self.answer_usd if verdict_usd is None else verdict_usd
+        )
+
     def compute(self, usage: Iterable[Mapping[str, Any]]) -> float:
         """The cost in USD of Batch jobs.
 

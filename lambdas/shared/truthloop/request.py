@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from fractions import Fraction
 from typing import Any, cast, get_type_hints
 
 from truthloop import palette, prices
@@ -253,10 +254,16 @@ def _registered_task_types() -> tuple[str, ...]:
     return tuple(task_types.names())
 
 
-def _is_labeled_by_reference(task_type: str) -> bool:
-    from truthloop import labels, task_types
+def _label_kind(task_type: str) -> str:
+    from truthloop import task_types
 
-    return labels.is_by_reference(task_types.get(task_type).LABEL_KIND)
+    return task_types.get(task_type).LABEL_KIND
+
+
+def _is_labeled_by_reference(task_type: str) -> bool:
+    from truthloop import labels
+
+    return labels.is_by_reference(_label_kind(task_type))
 
 
 _REQUIRED: Any = dataclasses.MISSING
@@ -391,6 +398,103 @@ class Stop:
     deadline: datetime | None = _key(Moment(), "Time after which no further round starts.", None)
 
 
+NO_AUDIT = "none"
+ALL_AUDITED = "all"
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Whether and how other people look at the labels."""
+
+    policy: str = _key(
+        Choice(lambda: (NO_AUDIT, "sample", ALL_AUDITED)),
+        "Which labels of a round are audited: none, a sample by risk and at random, or all.",
+        NO_AUDIT,
+    )
+    random_share: float = _key(
+        Number(0, 1), "Part of a job's labels audited at random: the unbiased estimate rests on it.", 0.05
+    )
+    risk_share: float = _key(
+        Number(0, 1), "Part of a job's labels audited because they look most doubtful.", 0.05
+    )
+    minimum: int = _key(
+        Integer(1, 10_000), "Labels that the random part has at least, if there are so many.", 20
+    )
+    auto_sample: int = _key(
+        Integer(1, 10_000), "Labels of a round by the model that are audited at random.", 50
+    )
+    final_sample: int = _key(
+        Integer(0, 10_000), "Labels audited once more at random in the end, for the final error rate.", 0
+    )
+    auditors_per_object: int = _key(Integer(1, 9), "Auditors who look at each label.", 1)
+    relabel_rounds: int = _key(
+        Integer(0, 9), "How often a rejected label is given by others before an expert gives it.", 2
+    )
+    workteam_arn: str | None = _key(_WORKTEAM, "The auditors' work team; null for the stack's own.", None)
+    expert_workteam_arn: str | None = _key(
+        _WORKTEAM, "The work team that has the last word; null for the auditors'.", None
+    )
+    price_per_answer_usd: float | None = _key(
+        Number(0, 1_000), "What one verdict costs; null for the price of an answer.", None
+    )
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether any label is audited."""
+        return self.policy != NO_AUDIT
+
+    def expected_verdicts(self, labels: int, by_model: bool) -> int:
+        """How many labels of a round auditors will look at, when they reject none.
+
+        Parameters
+        ----------
+        labels
+            That people give in the round.
+        by_model
+            Whether the model may label too; as many of its labels as are ever audited are counted then.
+        """
+        if not self.is_wanted:
+            return 0
+        if self.policy == ALL_AUDITED:
+            chosen = labels
+        else:
+            at_random, by_risk = (
+                int(labels * Fraction(repr(share)) + Fraction(1, 2))
+                for share in (self.random_share, self.risk_share)
+            )
+            chosen = min(max(at_random, self.minimum) + by_risk, labels)
+        final = min(self.final_sample, labels)
+        return chosen + final + (self.auto_sample if by_model else 0)
+
+    def to_document(self) -> dict[str, Any]:
+        """The section as JSON with every key; `parse_audit` gives it back."""
+        return _write(self)
+
+
+@dataclass(frozen=True)
+class Gold:
+    """Objects whose labels are known, mixed into the jobs to see how well each worker does."""
+
+    manifest_uri: str | None = _key(
+        S3_OBJECT, "The augmented manifest of objects with known labels; null for none.", None
+    )
+    share: float = _key(
+        Number(0, 0.5, above=True), "Known objects in a job, as a part of those to label.", 0.05
+    )
+
+
+@dataclass(frozen=True)
+class AutoLabeling:
+    """What the model may label by itself in each round."""
+
+    target_precision: float | None = _key(
+        Number(0.5, 0.9999),
+        "The promise: part of the model's labels that are right, at 95 % confidence on the validation split; "
+        "null to leave all to people.",
+        None,
+    )
+
+
 @dataclass(frozen=True)
 class CampaignRequest:
     """A valid campaign request; made by `parse_request`."""
@@ -409,6 +513,9 @@ class CampaignRequest:
     labeling: Labeling = _section(Labeling, "How people label.")
     selection: Selection = _section(Selection, "What people label next.")
     splits: SplitFractions = _section(SplitFractions, "What is held out from the beginning.")
+    audit: Audit = _section(Audit, "Whether and how other people look at the labels.")
+    gold: Gold = _section(Gold, "Objects with known labels, which measure the workers.")
+    auto_labeling: AutoLabeling = _section(AutoLabeling, "What the model may label by itself.")
     model: Model = _section(Model, "What is trained.")
     scoring: Scoring = _section(Scoring, "How the pool is scored.")
     label_remaining: str = _key(
@@ -454,6 +561,25 @@ def read_request(document: Any) -> tuple[CampaignRequest | None, tuple[Problem, 
     if isinstance(document, Mapping):
         problems.extend(_relations(document))
     return (None if problems else request), tuple(problems)
+
+
+def parse_audit(document: Any) -> Audit:
+    """Check the settings of an audit that belongs to no campaign; the same keys as a request's `audit`.
+
+    A null stands for the default.
+
+    Raises
+    ------
+    InvalidRequest
+        Carries every problem.
+    """
+    problems: list[Problem] = []
+    if isinstance(document, Mapping):
+        document = {key: value for key, value in document.items() if value is not None}
+    policy = cast("Audit | None", _read(Audit, document, "audit.", problems))
+    if policy is None:
+        raise InvalidRequest(problems)
+    return policy
 
 
 def schema_table() -> str:
@@ -593,6 +719,63 @@ def _relations(document: Mapping[str, Any]) -> Iterator[Problem]:
                 f"at most {_PUBLIC_AVAILABILITY_MAXIMUM} for the public crowd",
                 "Lower it.",
             )
+    auditors = value_of(document, "audit", "workteam_arn")
+    if auditors is not None:
+        yield from same_team_problems(auditors, workteam)
+    for key in ("workteam_arn", "expert_workteam_arn"):
+        team = value_of(document, "audit", key)
+        if team is not None and _PUBLIC_CROWD in team:
+            yield Problem(
+                f"audit.{key}",
+                _shown(team),
+                "a team whose members are known, private or a vendor's",
+                "Have people audit who can be told from those who label.",
+            )
+    yield from _auto_labeling_problems(document, task_type)
+
+
+def same_team_problems(auditors_arn: str, labelers_arn: str | None) -> Iterator[Problem]:
+    """What is wrong when the auditors are the team that labels: nobody is to judge their own labels."""
+    if auditors_arn == labelers_arn:
+        yield Problem(
+            "audit.workteam_arn",
+            f"{_shown(auditors_arn)}, which labels as well",
+            "another work team than labeling.workteam_arn",
+            "Name a team of auditors.",
+        )
+
+
+def _auto_labeling_problems(document: Mapping[str, Any], task_type: str | None) -> Iterator[Problem]:
+    target = value_of(document, "auto_labeling", "target_precision")
+    if target is None:
+        return
+    if task_type is not None and not _may_be_labeled_by_model(task_type):
+        yield Problem(
+            "auto_labeling.target_precision",
+            f"{target:g} for the task type {task_type}",
+            "null for it, because only the choice of one category comes with a probability that can be kept",
+            "Leave it out; people label all.",
+        )
+    if value_of(document, "audit", "policy") == NO_AUDIT:
+        yield Problem(
+            "audit.policy",
+            _shown(NO_AUDIT),
+            f'"sample" or "{ALL_AUDITED}" where auto_labeling.target_precision is given',
+            "Have a sample of the model's labels audited; a promise that nobody checks is none.",
+        )
+    if value_of(document, "splits", "validation_fraction") == 0:
+        yield Problem(
+            "splits.validation_fraction",
+            "0",
+            "a number above 0 where auto_labeling.target_precision is given",
+            "Raise it; the threshold is chosen on the validation split.",
+        )
+
+
+def _may_be_labeled_by_model(task_type: str) -> bool:
+    from truthloop import labels
+
+    return _label_kind(task_type) == labels.CLASS
 
 
 def value_of(document: Mapping[str, Any], *path: str) -> Any | None:

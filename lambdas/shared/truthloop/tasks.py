@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from truthloop.consolidation import dawid_skene
+from truthloop.consolidation.boxes import Box
 from truthloop.consolidation.skills import Evidence, pair_key, pairs
 from truthloop.labels import suggestion_key
 from truthloop.manifest import is_labeled, metadata_key
@@ -20,6 +22,9 @@ from truthloop.task_types import (
 _CONFIDENCE_DIGITS = 2
 _SHOWN_CATEGORIES = 10
 _CONTEXT = "context"
+BOX_SIDES = ("left", "top", "width", "height")
+# Matching compares all boxes of an image; nobody draws more by hand.
+_BOXES_MAXIMUM = 500
 
 
 def task(
@@ -36,7 +41,8 @@ def task(
     dict
         `taskObject`, the object's S3 URI or text, and `labels`: the names that Ground Truth's own functions
         use; `suggestion`, what to begin with, or null; `instructions`, the campaign's; `context`, the row's
-        text under that key; both are empty when there is none.
+        text under that key; both are empty when there is none. `feedback` and `previous` are empty but for
+        objects whose label was rejected: see `truthloop.audit.feedback`.
 
     Raises
     ------
@@ -56,6 +62,8 @@ def task(
         "suggestion": suggestion,
         "instructions": instructions,
         "context": context if isinstance(context, str) else "",
+        "feedback": [],
+        "previous": "",
     }
 
 
@@ -120,6 +128,34 @@ def image_size(content: Any, answer_name: str) -> tuple[int, int]:
     return size[0], size[1]
 
 
+def drawn_boxes(
+    drawn: Sequence[Any], height: int, width: int, label_categories: Sequence[str], allowed: str
+) -> tuple[Box, ...]:
+    """The boxes {"label", "left", "top", "width", "height"} in pixels, cut at the edges of their image.
+
+    Raises
+    ------
+    MalformedAnswer
+        When one has another form, no category or no part of the image, or there are too many.
+    """
+    if len(drawn) > _BOXES_MAXIMUM:
+        raise MalformedAnswer(f"the answer has {len(drawn)} boxes; allowed: at most {_BOXES_MAXIMUM}")
+    return tuple(_box(each, height, width, label_categories, allowed) for each in drawn)
+
+
+def box_annotation(box: Box) -> dict[str, int]:
+    """A box as it stands in a row, in whole pixels."""
+    # The edges are rounded, not the sides, so that no edge moves by more than half a pixel.
+    left, top, right, bottom = map(round, box.edges)
+    return {
+        "class_id": box.class_id,
+        "left": left,
+        "top": top,
+        "width": max(right - left, 1),
+        "height": max(bottom - top, 1),
+    }
+
+
 def of_one_size(
     given: Iterable[tuple[str, Any]],
 ) -> tuple[list[tuple[str, Any]], dict[str, str]]:
@@ -178,6 +214,26 @@ def consolidate_classes(
 def rounded(confidence: float) -> float:
     """A confidence as it stands in a row."""
     return round(confidence, _CONFIDENCE_DIGITS)
+
+
+def _box(drawn: Any, height: int, width: int, label_categories: Sequence[str], allowed: str) -> Box:
+    if not isinstance(drawn, dict):
+        raise MalformedAnswer(f"a box is {drawn!r}; allowed: {allowed}")
+    class_id = category_index(drawn.get("label"), label_categories)
+    values = []
+    for side in BOX_SIDES:
+        value = drawn.get(side)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            raise MalformedAnswer(f"{side} of a box is {value!r}; allowed: a number of pixels")
+        values.append(float(value))
+    left, top = max(values[0], 0.0), max(values[1], 0.0)
+    right, bottom = min(values[0] + values[2], float(width)), min(values[1] + values[3], float(height))
+    if right <= left or bottom <= top:
+        raise MalformedAnswer(
+            f"a box of {values[2]:g} x {values[3]:g} at ({values[0]:g}, {values[1]:g}) has no part of the "
+            f"image of {width} x {height} pixels"
+        )
+    return Box(class_id, left, top, right - left, bottom - top)
 
 
 def _worker(answer: tuple[str, Any]) -> str:

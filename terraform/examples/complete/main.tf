@@ -24,10 +24,14 @@ module "truthloop" {
   }
 
   workforce = {
-    user_pool  = "us-east-1_AbCdEfGhI"
-    client_id  = "1example23456789"
-    user_group = "labelers"
+    user_pool          = "us-east-1_AbCdEfGhI"
+    client_id          = "1example23456789"
+    user_group         = "labelers"
+    auditor_user_group = "auditors"
   }
+
+  # Labelling jobs whose name begins so are audited too, without a campaign.
+  standalone_audits = { job_name_prefix = "roads-" }
 
   tags = { CostCentre = "4711" }
 }

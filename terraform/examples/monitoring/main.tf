@@ -16,12 +16,13 @@ module "alarms" {
 module "monitoring" {
   source = "../../modules/monitoring"
 
-  name_prefix            = "my-team"
-  aws_region             = "us-east-1"
-  metrics_namespace      = "Truthloop/my-team"
-  state_machine_arn      = "arn:aws:states:us-east-1:${local.account_id}:stateMachine:my-team-active-learning-loop"
-  dead_letter_queue_name = "my-team-dead-letters"
-  alarm_topic_arn        = module.alarms.topic_arn
+  name_prefix             = "my-team"
+  aws_region              = "us-east-1"
+  metrics_namespace       = "Truthloop/my-team"
+  state_machine_arn       = "arn:aws:states:us-east-1:${local.account_id}:stateMachine:my-team-active-learning-loop"
+  audit_state_machine_arn = "arn:aws:states:us-east-1:${local.account_id}:stateMachine:my-team-label-audit"
+  dead_letter_queue_name  = "my-team-dead-letters"
+  alarm_topic_arn         = module.alarms.topic_arn
 
   function_names = {
     decide                  = "my-team-decide"

@@ -1,3 +1,8 @@
+output "auditors_workteam_arn" {
+  description = "ARN of the auditors' work team; null without an auditor_user_group."
+  value       = one(aws_sagemaker_workteam.auditors[*].arn)
+}
+
 output "role_arn" {
   description = "ARN of the role that Ground Truth runs labelling jobs with."
   value       = aws_iam_role.this.arn
@@ -9,6 +14,6 @@ output "template_keys" {
 }
 
 output "workteam_arn" {
-  description = "ARN of the work team; null without a workforce."
+  description = "ARN of the work team; null without a user_group."
   value       = one(aws_sagemaker_workteam.this[*].arn)
 }

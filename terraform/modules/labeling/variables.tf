@@ -4,6 +4,34 @@ variable "account_id" {
   nullable    = false
 }
 
+variable "auditors_workteam_description" {
+  description = "What the auditors' work team is for; its members read it. Null without an auditor_user_group."
+  type        = string
+  default     = null
+
+  validation {
+    condition = (
+      try(var.workforce.auditor_user_group, null) == null
+      || try(length(var.auditors_workteam_description) >= 1 && length(var.auditors_workteam_description) <= 200, false)
+    )
+    error_message = "The auditors' work team needs a description of 1 to 200 characters."
+  }
+}
+
+variable "auditors_workteam_name" {
+  description = "Name of the auditors' work team; null without an auditor_user_group."
+  type        = string
+  default     = null
+
+  validation {
+    condition = (
+      try(var.workforce.auditor_user_group, null) == null
+      || can(regex("^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$", var.auditors_workteam_name))
+    )
+    error_message = "The auditors' work team needs a name of 1 to 63 letters, digits and hyphens, which neither begins nor ends with a hyphen."
+  }
+}
+
 variable "bucket_name" {
   description = "Name of the bucket that the worker templates are uploaded to."
   type        = string
@@ -40,7 +68,7 @@ variable "role_name" {
 }
 
 variable "tags" {
-  description = "Tags of the work team, the role and the templates."
+  description = "Tags of the work teams, the role and the templates."
   type        = map(string)
   default     = {}
   nullable    = false
@@ -58,33 +86,39 @@ variable "template_paths" {
 }
 
 variable "workforce" {
-  description = "The private workforce's Cognito user pool and app client, and the user group whose members form the work team; null when a work team exists, so that none is made."
+  description = "The private workforce's Cognito user pool and app client, and the user groups whose members form the work team and that of the auditors; null, or a group that is null, when a team exists or is not needed, so that none is made."
   type = object({
-    user_pool  = string
-    client_id  = string
-    user_group = string
+    user_pool          = string
+    client_id          = string
+    user_group         = optional(string)
+    auditor_user_group = optional(string)
   })
   default = null
+
+  validation {
+    condition     = try(coalesce(var.workforce.user_group, " ") != var.workforce.auditor_user_group, true)
+    error_message = "Nobody audits their own labels: user_group and auditor_user_group must be two groups."
+  }
 }
 
 variable "workteam_description" {
-  description = "What the work team is for; its members read it. Null without a workforce."
+  description = "What the work team is for; its members read it. Null without a user_group."
   type        = string
   default     = null
 
   validation {
-    condition     = var.workforce == null || try(length(var.workteam_description) >= 1 && length(var.workteam_description) <= 200, false)
+    condition     = try(var.workforce.user_group, null) == null || try(length(var.workteam_description) >= 1 && length(var.workteam_description) <= 200, false)
     error_message = "A work team needs a description of 1 to 200 characters."
   }
 }
 
 variable "workteam_name" {
-  description = "Name of the work team; null without a workforce."
+  description = "Name of the work team; null without a user_group."
   type        = string
   default     = null
 
   validation {
-    condition     = var.workforce == null || can(regex("^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$", var.workteam_name))
+    condition     = try(var.workforce.user_group, null) == null || can(regex("^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}$", var.workteam_name))
     error_message = "A work team needs a name of 1 to 63 letters, digits and hyphens, which neither begins nor ends with a hyphen."
   }
 }

@@ -36,6 +36,41 @@ resource "aws_cloudwatch_metric_alarm" "executions_failed" {
   }
 }
 
+resource "aws_cloudwatch_metric_alarm" "audits_failed" {
+  alarm_name          = "${var.name_prefix}-audits-failed"
+  alarm_description   = "An audit's execution failed, timed out or was aborted, and with it the campaign that waits for it. Read the notification or the execution's history for the state and the reason, remove the cause, and start the campaign's request again, or without a campaign a new execution with the same input: the audit goes on where it stopped."
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  evaluation_periods  = 1
+  # Step Functions writes nothing while no execution ends.
+  treat_missing_data = "notBreaching"
+  alarm_actions      = [var.alarm_topic_arn]
+  tags               = var.tags
+
+  metric_query {
+    id          = "not_succeeded"
+    label       = "Audits that did not succeed"
+    expression  = "SUM([FILL(failed, 0), FILL(timed_out, 0), FILL(aborted, 0)])"
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = { failed = "ExecutionsFailed", timed_out = "ExecutionsTimedOut", aborted = "ExecutionsAborted" }
+
+    content {
+      id = metric_query.key
+
+      metric {
+        namespace   = "AWS/States"
+        metric_name = metric_query.value
+        dimensions  = { StateMachineArn = var.audit_state_machine_arn }
+        stat        = "Sum"
+        period      = 300
+      }
+    }
+  }
+}
+
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   alarm_name          = "${var.name_prefix}-dead-letters"
   alarm_description   = "Events or calls failed for good and lie in the dead-letter queue. Read a message for the function and the error, look into that function's log, and send the message again or delete it once the cause is gone."
@@ -135,6 +170,7 @@ resource "aws_cloudwatch_metric_alarm" "campaign_budget" {
 
 locals {
   alarm_arns = {
+    audits_failed        = aws_cloudwatch_metric_alarm.audits_failed.arn
     campaign_budget      = aws_cloudwatch_metric_alarm.campaign_budget.arn
     dead_letters         = aws_cloudwatch_metric_alarm.dead_letters.arn
     executions_failed    = aws_cloudwatch_metric_alarm.executions_failed.arn

@@ -121,9 +121,65 @@ locals {
       }
     },
     {
-      type   = "log"
+      type   = "metric"
       x      = 0
       y      = 16
+      width  = 8
+      height = 6
+      properties = {
+        title  = "Labels that auditors looked at"
+        region = var.aws_region
+        view   = "timeSeries"
+        stat   = "Maximum"
+        period = 300
+        metrics = [
+          [var.metrics_namespace, "LabelsAudited", "campaign", local.campaign, "service", "merge_audit", { label = "audited in the round" }],
+          [var.metrics_namespace, "LabelsRejected", "campaign", local.campaign, "service", "merge_audit", { label = "rejected" }],
+          [var.metrics_namespace, "LabelsTakenBack", "campaign", local.campaign, "service", "merge_audit", { label = "taken back" }],
+        ]
+      }
+    },
+    {
+      type   = "metric"
+      x      = 8
+      y      = 16
+      width  = 8
+      height = 6
+      properties = {
+        title  = "Wrong labels as audits estimate them, in percent"
+        region = var.aws_region
+        view   = "timeSeries"
+        stat   = "Maximum"
+        period = 300
+        yAxis  = { left = { min = 0 } }
+        metrics = [
+          [var.metrics_namespace, "InitialErrorRate", "campaign", local.campaign, "service", "merge_audit", { label = "before the audit" }],
+          [var.metrics_namespace, "FinalErrorRate", "campaign", local.campaign, "service", "merge_audit", { label = "after it" }],
+        ]
+      }
+    },
+    {
+      type   = "metric"
+      x      = 16
+      y      = 16
+      width  = 8
+      height = 6
+      properties = {
+        title  = "Labels of the model that are right, in percent"
+        region = var.aws_region
+        view   = "timeSeries"
+        stat   = "Maximum"
+        period = 300
+        yAxis  = { left = { max = 100 } }
+        metrics = [
+          [var.metrics_namespace, "AutoLabelPrecision", "campaign", local.campaign, "service", "merge_audit", { label = "precision" }],
+        ]
+      }
+    },
+    {
+      type   = "log"
+      x      = 0
+      y      = 22
       width  = 24
       height = 6
       properties = {
@@ -154,7 +210,7 @@ locals {
     {
       type       = "text"
       x          = 0
-      y          = 22
+      y          = 28
       width      = 24
       height     = 1
       properties = { markdown = "## All campaigns of ${var.name_prefix}" }
@@ -162,7 +218,7 @@ locals {
     {
       type   = "metric"
       x      = 0
-      y      = 23
+      y      = 29
       width  = 8
       height = 6
       properties = {
@@ -180,7 +236,7 @@ locals {
     {
       type   = "metric"
       x      = 8
-      y      = 23
+      y      = 29
       width  = 8
       height = 6
       properties = {
@@ -195,7 +251,7 @@ locals {
     {
       type   = "metric"
       x      = 16
-      y      = 23
+      y      = 29
       width  = 8
       height = 6
       properties = {
@@ -210,7 +266,7 @@ locals {
     {
       type   = "metric"
       x      = 0
-      y      = 29
+      y      = 35
       width  = 8
       height = 6
       properties = {
@@ -225,7 +281,7 @@ locals {
     {
       type   = "metric"
       x      = 8
-      y      = 29
+      y      = 35
       width  = 8
       height = 6
       properties = {
@@ -248,7 +304,7 @@ locals {
     {
       type   = "metric"
       x      = 16
-      y      = 29
+      y      = 35
       width  = 8
       height = 6
       properties = {
@@ -261,6 +317,24 @@ locals {
         metrics = [
           [var.metrics_namespace, "HoursWithoutProgress", "service", "reconcile_labeling_jobs", { label = "hours" }],
           [var.metrics_namespace, "OpenLabelingJobs", "service", "reconcile_labeling_jobs", { label = "jobs", yAxis = "right" }],
+        ]
+      }
+    },
+    {
+      type   = "metric"
+      x      = 0
+      y      = 41
+      width  = 8
+      height = 6
+      properties = {
+        title  = "Audits"
+        region = var.aws_region
+        view   = "timeSeries"
+        stat   = "Sum"
+        period = 300
+        metrics = [
+          for name in ["ExecutionsStarted", "ExecutionsSucceeded", "ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"] :
+          ["AWS/States", name, "StateMachineArn", var.audit_state_machine_arn]
         ]
       }
     },

@@ -9,6 +9,17 @@ variable "alarm_topic_arn" {
   }
 }
 
+variable "audit_state_machine_arn" {
+  description = "ARN of the state machine that runs an audit."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:states:[a-z0-9-]+:[0-9]{12}:stateMachine:[a-zA-Z0-9_-]+$", var.audit_state_machine_arn))
+    error_message = "The audits' state machine must be given by its ARN, such as arn:aws:states:us-east-1:111122223333:stateMachine:my-team-audit."
+  }
+}
+
 variable "aws_region" {
   description = "Region of the metrics that the dashboard shows."
   type        = string

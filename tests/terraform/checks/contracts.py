@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from typing import Any
 from terraform import code
 from terraform.checks.registry import check
 from terraform.checks.rights import statements
+from terraform.expressions import written
 from terraform.repository import Repository, some
+from terraform.types import parse, without_optional
 
 _SHARED = "lambdas/shared/truthloop"
 _LAYOUT = f"{_SHARED}/layout.py"
@@ -30,7 +33,16 @@ _USED_BY = {
 }
 _NEEDED = ("iam:PassRole",)
 # These ARNs a function hands on or writes down, and calls nothing with them.
-_HANDED_ON = {"POST_ANNOTATION_FUNCTION_ARN", "PRE_ANNOTATION_FUNCTION_ARN", "WORKTEAM_ARN"}
+_HANDED_ON = {
+    "AUDITORS_WORKTEAM_ARN",
+    "POST_ANNOTATION_FUNCTION_ARN",
+    "PRE_ANNOTATION_FUNCTION_ARN",
+    "WORKTEAM_ARN",
+}
+# These are settings of the stack, and nothing that a function could use.
+_SETTINGS = {"STANDALONE_AUDITS"}
+# These functions learn from the event where in the data bucket they look.
+_TOLD_BY_EVENTS = {"finish_audit": {"data_bucket"}, "record_answers": {"data_bucket"}}
 
 
 def document(repository: Repository, name: str) -> list[Mapping[str, Any]]:
@@ -55,14 +67,14 @@ class Program:
     folders
         The folders of a campaign that the code names.
     writes
-        (folder, function) of every write whose place the writing function names itself.
+        (folders, function) of every write whose place the writing function names itself, in one of them.
     words
         Every name in the code.
     """
 
     actions: Mapping[str, code.Node]
     folders: frozenset[str]
-    writes: tuple[tuple[str, str], ...]
+    writes: tuple[tuple[frozenset[str], str], ...]
     words: frozenset[str]
 
 
@@ -91,8 +103,9 @@ def _programs(files: tuple[tuple[str, str], ...]) -> Mapping[str, Program]:
     return {name: _program(functions, folders) for name, functions in found.items()}
 
 
-def _program(functions: Mapping[code.Node, code.Function], folders: Mapping[str, str]) -> Program:
-    named, writes, words = set(), [], set()
+def _program(functions: Mapping[code.Node, code.Function], folders: Mapping[str, frozenset[str]]) -> Program:
+    named: set[str] = set()
+    writes, words = [], set()
     for (module, where), function in functions.items():
         nodes = list(ast.walk(function))
         assigned = {
@@ -101,7 +114,7 @@ def _program(functions: Mapping[code.Node, code.Function], folders: Mapping[str,
         words |= {node.id for node in nodes if isinstance(node, ast.Name)}
         for node in nodes:
             if isinstance(node, ast.Attribute) and node.attr in folders:
-                named.add(folders[node.attr])
+                named |= folders[node.attr]
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             if ast.unparse(node.func) == "join_uri":
@@ -153,45 +166,66 @@ def nothing_may_be_called_that_is_not_called(repository: Repository) -> Iterator
 
 
 @functools.lru_cache(maxsize=8)
-def _folders(layout: str) -> Mapping[str, str]:
-    """The first part of the path, below the campaign's folder, of what each method of the layout names."""
-    methods = {
-        item.name: item.body[-1].value
-        for node in ast.parse(layout).body
-        if isinstance(node, ast.ClassDef) and node.name == "CampaignLayout"
-        for item in node.body
-        if isinstance(item, ast.FunctionDef) and isinstance(item.body[-1], ast.Return)
+def _layouts(layout: str) -> Mapping[str, Any]:
+    """What layout.py declares; it is executed, since mutations are made in its text."""
+    names = {"__name__": __name__}
+    exec(compile(layout, _LAYOUT, "exec"), names)  # noqa: S102 - the repository's own file
+    return names
+
+
+def _places(layout: str) -> Iterator[tuple[str, str]]:
+    """(method, key in the data bucket) of everything in a campaign or in one of its audits."""
+    declared = _layouts(layout)
+    for instance in (declared["CampaignLayout"]("bucket", "*"), declared["AuditLayout"]("bucket", "*", "*")):
+        for name, method in vars(type(instance)).items():
+            if name.startswith("_") or not callable(method) or isinstance(method, classmethod):
+                continue
+            arguments = list(inspect.signature(method).parameters.values())[1:]
+            given = [1 if "int" in str(argument.annotation) else "*" for argument in arguments]
+            place = method(instance, *given)
+            uri = place if isinstance(place, str) else place.uri
+            yield name, uri.removeprefix("s3://bucket/")
+
+
+@functools.lru_cache(maxsize=8)
+def _folders(layout: str) -> Mapping[str, frozenset[str]]:
+    """The folders of a campaign in which what each method of the layouts names may lie."""
+    found: dict[str, frozenset[str]] = {}
+    for name, key in _places(layout) if layout else ():
+        folder = key.removeprefix("campaigns/*/").partition("/")[0]
+        found[name] = found.get(name, frozenset()) | {folder}
+    return some(found, "folders of the layout")
+
+
+def _output_of_jobs(repository: Repository) -> set[str]:
+    """The places of the output of all labelling jobs, as policies name them."""
+    declared = _layouts(repository.text(_LAYOUT))
+    outputs = (
+        declared["CampaignLayout"]("bucket", "*"),
+        declared["AuditLayout"]("bucket", "*", "*"),
+        declared["AuditLayout"]("bucket", None, "*"),
+    )
+    return {
+        output.labeling_prefix().replace("s3://bucket", "${local.arns.data_bucket}") + "*"
+        for output in outputs
     }
 
-    def path(name: str) -> str | None:
-        value = methods[name]
-        if (
-            isinstance(value, ast.Call)
-            and isinstance(value.func, ast.Attribute)
-            and value.func.attr in methods
-        ):
-            return path(value.func.attr)
-        if not isinstance(value, ast.JoinedStr) or not isinstance(value.values[0], ast.FormattedValue):
-            return None
-        base, rest = ast.unparse(value.values[0].value), ast.unparse(value)[2:-1].partition("}")[2]
-        if base == "self.uri":
-            return rest
-        above = re.match(r"self\.(\w+)", base)
-        return path(above[1]) if above and above[1] in methods else None
 
-    paths = {name: path(name) for name in methods}
-    return some(
-        {name: text.partition("/")[0] for name, text in paths.items() if text}, "folders of the layout"
-    )
+def _resources(repository: Repository, name: str, action: str) -> set[str]:
+    """The resources on which a document allows an action."""
+    return {
+        resource
+        for statement in document(repository, name)
+        if action in statement["actions"]
+        for resource in statement["resources"]
+    }
 
 
 def _writable(repository: Repository, name: str) -> set[str]:
     """The folders of a campaign that a document allows to write to; * for the whole campaign."""
     return {
         match[1].partition("/")[0]
-        for statement in document(repository, name)
-        if "s3:PutObject" in statement["actions"]
-        for resource in statement["resources"]
+        for resource in _resources(repository, name, "s3:PutObject")
         if (match := re.fullmatch(r"\$\{local\.arns\.data_bucket\}/campaigns/(?:\*/)?(.+)", resource))
     }
 
@@ -199,14 +233,14 @@ def _writable(repository: Repository, name: str) -> set[str]:
 @check
 def nothing_is_written_where_nothing_may_be_written(repository: Repository) -> Iterator[str]:
     writes = [
-        (name, folder, where)
+        (name, folders, where)
         for name, program in programs(repository).items()
-        for folder, where in program.writes
+        for folders, where in program.writes
     ]
-    for name, folder, where in some(writes, "writes to a campaign's folders"):
+    for name, folders, where in some(writes, "writes to a campaign's folders"):
         writable = _writable(repository, name)
-        if folder not in writable and "*" not in writable:
-            yield f"{name} may not write to {folder}, as {where} does"
+        if not folders & writable and "*" not in writable:
+            yield f"{name} may not write to {' or '.join(sorted(folders))}, as {where} does"
 
 
 @check
@@ -223,21 +257,25 @@ def nothing_may_be_written_where_nothing_is_written(repository: Repository) -> I
 
 @check
 def labeling_jobs_write_where_they_may(repository: Repository) -> Iterator[str]:
-    output = _folders(repository.text(_LAYOUT)).get("labeling_prefix")
-    if _writable(repository, "labeling") != {output}:
-        yield f"labelling jobs write to {output}, and may to {sorted(_writable(repository, 'labeling'))}"
-    answers = {
-        resource
-        for statement in document(repository, "post_annotation")
-        if "s3:GetObject" in statement["actions"]
-        for resource in statement["resources"]
-    }
-    folders = _folders(repository.text(_LAYOUT))
-    wanted = {
-        f"${{local.arns.data_bucket}}/campaigns/*/{each}/*" for each in (output, folders.get("workers"))
-    }
-    if answers != wanted:
-        yield f"post_annotation reads {sorted(answers)}, not the answers and skills in {sorted(wanted)}"
+    output = _output_of_jobs(repository)
+    for name in ("labeling", "post_annotation"):
+        writable = _resources(repository, name, "s3:PutObject")
+        if writable != output:
+            yield f"jobs write to {sorted(output)}, and {name} may to {sorted(writable)}"
+
+
+@check
+def audits_of_standalone_jobs_are_kept_as_those_of_campaigns(repository: Repository) -> Iterator[str]:
+    bucket = "${local.arns.data_bucket}/"
+    seen = 0
+    for name in [*repository.functions(), "labeling"]:
+        resources = {each.removeprefix(bucket) for each in _resources(repository, name, "s3:PutObject")}
+        alone = {each for each in resources if each.startswith("audits/")}
+        within = {each for each in resources if each.startswith("campaigns/*/audits/")}
+        seen += len(within)
+        for resource in sorted({each.removeprefix("campaigns/*/") for each in within} ^ alone):
+            yield f"{name} must be able to write to {resource} both in a campaign and without one"
+    some(seen, "rights to write to the folders of audits")
 
 
 @check
@@ -254,7 +292,16 @@ def templates_lie_where_the_code_looks_for_them(repository: Repository) -> Itera
 
 # ---- tables ----------------------------------------------------------------------------------------------
 
-_GATEWAYS = {"jobs_table": f"{_SHARED}/labeling/jobs.py", "ledger_table": f"{_SHARED}/ledger.py"}
+# The code that reads and writes each table, with the records that it keeps there.
+_GATEWAYS = {
+    "answers_table": {f"{_SHARED}/trace/answers.py": "Answer"},
+    "jobs_table": {
+        f"{_SHARED}/labeling/jobs.py": "JobRecord",
+        f"{_SHARED}/labeling/audit_waiting.py": "AuditRecord",
+    },
+    "ledger_table": {f"{_SHARED}/ledger.py": None},
+    "workers_table": {f"{_SHARED}/trace/people.py": None},
+}
 
 
 def _literals(tree: ast.AST, function: str) -> set[str]:
@@ -270,64 +317,94 @@ def _literals(tree: ast.AST, function: str) -> set[str]:
     }
 
 
+def _keys_used(tree: ast.AST) -> set[str]:
+    """The attributes by which a gateway finds an item: those of `_key`, or of a dictionary that is `Key`."""
+    written = {
+        key.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword) and node.arg == "Key" and isinstance(node.value, ast.Dict)
+        for key in node.value.keys
+        if isinstance(key, ast.Constant)
+    }
+    return written | _literals(tree, "_key")
+
+
+@check
+def every_table_has_its_gateways(repository: Repository) -> Iterator[str]:
+    calls = repository.root.named("module").items()
+    tables = {name for name, body in calls if body["source"] == "./modules/table"}
+    for name in sorted(some(tables, "tables") ^ _GATEWAYS.keys()):
+        yield f"module {name} must be a table of the root, with the code that uses it in _GATEWAYS"
+
+
 @check
 def the_code_uses_the_keys_of_its_tables(repository: Repository) -> Iterator[str]:
-    for call, path in _GATEWAYS.items():
+    for call, gateways in _GATEWAYS.items():
         body = repository.root.named("module").get(call, {})
         keys = {body[key] for key in ("hash_key", "range_key") if key in body}
-        text = repository.text(path)
-        used = _literals(ast.parse(text), "_key")
-        if used != some(keys, f"keys of module {call}"):
-            yield f"{path} uses the keys {sorted(used)}, module {call} has {sorted(keys)}"
-        for name in re.findall(r"attribute_not_exists\((\w+)\)", text):
-            if name != body.get("hash_key"):
-                yield f"{path} asks whether {name} exists, which is not the hash key of module {call}"
+        for path in gateways:
+            text = repository.text(path)
+            used = _keys_used(ast.parse(text))
+            if used != some(keys, f"keys of module {call}"):
+                yield f"{path} uses the keys {sorted(used)}, module {call} has {sorted(keys)}"
+            for name in re.findall(r"attribute_not_exists\((\w+)\)", text):
+                if name != body.get("hash_key"):
+                    yield f"{path} asks whether {name} exists, which is not the hash key of module {call}"
 
 
-@check
-def every_index_is_made_used_and_allowed(repository: Repository) -> Iterator[str]:
-    body = repository.root.named("module").get("jobs_table", {})
-    indexes = some(body.get("global_secondary_indexes", {}), "indexes of module jobs_table")
-    path = _GATEWAYS["jobs_table"]
-    tree = ast.parse(repository.text(path))
+def _queries(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """(index, attribute) of every query of an index in a gateway."""
     constants = {
         ast.unparse(node.targets[0]): node.value.value
         for node in tree.body
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
     }
-    keywords = [
-        {item.arg: item.value for item in node.keywords}
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-    ]
-    queried = {
-        str(constants.get(ast.unparse(call["IndexName"]))): ast.literal_eval(call["KeyConditionExpression"])
-        for call in keywords
-        if "IndexName" in call
-    }
-    for name in sorted(indexes.keys() ^ queried.keys()):
-        yield f"the index {name} must be one of module jobs_table and be queried in {path}"
-    fields = {
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        given = {item.arg: item.value for item in node.keywords}
+        index = str(constants.get(ast.unparse(given["IndexName"]))) if "IndexName" in given else None
+        if index and "KeyConditionExpression" in given:
+            for name in re.findall(r"#?(\w+) = ", ast.literal_eval(given["KeyConditionExpression"])):
+                yield index, name
+        elif ast.unparse(node.func) == "self._query" and len(node.args) == 3:
+            yield str(constants.get(ast.unparse(node.args[2]))), ast.literal_eval(node.args[0])
+
+
+def _fields(tree: ast.Module, record: str) -> set[str]:
+    return {
         item.target.id
         for node in tree.body
-        if isinstance(node, ast.ClassDef) and node.name == "JobRecord"
+        if isinstance(node, ast.ClassDef) and node.name == record
         for item in node.body
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
     }
-    for name in sorted(indexes.keys() & queried.keys()):
-        keys = set(indexes[name].values())
-        for key in sorted(set(re.findall(r"#(\w+)", queried[name])) - keys):
-            yield f"{path} asks the index {name} for {key}, which is none of its keys"
-        for key in sorted(keys - fields):
-            yield f"the index {name} has the key {key}, which no job record has"
+
+
+@check
+def every_index_is_made_used_and_allowed(repository: Repository) -> Iterator[str]:
+    for call, gateways in _GATEWAYS.items():
+        body = repository.root.named("module").get(call, {})
+        indexes = body.get("global_secondary_indexes", {})
+        trees = {path: ast.parse(repository.text(path)) for path in gateways}
+        queries = {(path, *query) for path, tree in trees.items() for query in _queries(tree)}
+        for name in sorted(indexes.keys() ^ {index for _, index, _ in queries}):
+            yield f"the index {name} must be one of module {call} and be queried in {', '.join(gateways)}"
+        for path, name, attribute in sorted(queries):
+            if name in indexes and attribute not in indexes[name].values():
+                yield f"{path} asks the index {name} for {attribute}, which is none of its keys"
+        for name, keys in indexes.items():
+            for path, record in gateways.items():
+                for key in sorted(set(keys.values()) - _fields(trees[path], str(record))):
+                    yield f"the index {name} has the key {key}, which no {record} has"
+    indexes = repository.root.named("module").get("jobs_table", {}).get("global_secondary_indexes", {})
+    # The operator's command line reads the answers; no function does.
     allowed = {
         resource.rpartition("/index/")[2]
         for folder in repository.functions()
-        for statement in document(repository, folder)
-        if "dynamodb:Query" in statement["actions"]
-        for resource in statement["resources"]
+        for resource in _resources(repository, folder, "dynamodb:Query")
     }
-    if allowed != indexes.keys():
+    if allowed != some(indexes, "indexes of module jobs_table").keys():
         yield f"the indexes {sorted(allowed)} may be queried, but there are {sorted(indexes)}"
 
 
@@ -353,6 +430,8 @@ def a_function_may_use_what_its_environment_names(repository: Repository) -> Ite
         }
         for variable, value in function["environment"].items():
             meant = _meant(repository, value)
+            if variable in _SETTINGS:
+                continue
             if meant is None:
                 yield f"function {folder}: {variable} is {value}, which is nothing of the stack's"
             elif meant not in allowed and variable not in _HANDED_ON:
@@ -361,9 +440,10 @@ def a_function_may_use_what_its_environment_names(repository: Repository) -> Ite
 
 @check
 def a_function_is_told_of_the_stores_that_it_may_use(repository: Repository) -> Iterator[str]:
-    stores = {"data_bucket", "jobs_table", "ledger_table", "notifications"}
+    stores = {"answers_table", "data_bucket", "jobs_table", "ledger_table", "notifications", "workers_table"}
     for folder, function in repository.functions().items():
         told = {_meant(repository, value) for value in function["environment"].values()}
+        told |= _TOLD_BY_EVENTS.get(folder, set())
         for statement in document(repository, folder):
             for resource in statement["resources"]:
                 meant = _meant(repository, resource)
@@ -374,6 +454,11 @@ def a_function_is_told_of_the_stores_that_it_may_use(repository: Repository) -> 
 # ---- templates -------------------------------------------------------------------------------------------
 
 
+def _template_of_audits(repository: Repository) -> str:
+    """The folder of the one template that serves every task type."""
+    return str(_layouts(repository.text(_LAYOUT)).get("AUDIT_TEMPLATE"))
+
+
 @check
 def every_template_shows_what_its_task_type_gives(repository: Repository) -> Iterator[str]:
     source = f"{_SHARED}/tasks.py"
@@ -381,6 +466,8 @@ def every_template_shows_what_its_task_type_gives(repository: Repository) -> Ite
     shown_somewhere: set[str] = set()
     for path, text in repository.matching("ui_templates/*/template.liquid.html").items():
         name = PurePosixPath(path).parent.name
+        if name == _template_of_audits(repository):
+            continue
         module = f"{_SHARED}/task_types/{name.replace('-', '_')}.py"
         if module not in repository.files:
             yield f"{path} is for the task type {name}, but there is no {module}"
@@ -396,6 +483,28 @@ def every_template_shows_what_its_task_type_gives(repository: Repository) -> Ite
 
 
 @check
+def the_audit_template_shows_what_auditors_are_given_and_sends_what_is_read(
+    repository: Repository,
+) -> Iterator[str]:
+    source, path = (
+        f"{_SHARED}/audit/display.py",
+        f"ui_templates/{_template_of_audits(repository)}/template.liquid.html",
+    )
+    text = repository.text(path)
+    given = _literals(ast.parse(repository.text(source)), "audit_task")
+    shown = set(re.findall(r"task\.input\.(\w+)", text))
+    for field in sorted(some(given, f"fields that {source} gives") ^ shown):
+        yield f"task.input.{field} must be given by {source} and be shown by {path}"
+    names = re.search(
+        r"^ANSWER_NAMES = (\(.*?\))$", repository.text(f"{_SHARED}/audit/__init__.py"), re.MULTILINE
+    )
+    read = set(ast.literal_eval(names[1])) if names else set()
+    sent = set(re.findall(r'<(?:input|textarea)[^>]*\bname="(\w+)"', text))
+    for name in sorted(some(read, "names of an auditor's answer") ^ sent):
+        yield f"{name} must be sent by {path} and be among ANSWER_NAMES"
+
+
+@check
 def every_template_is_a_form_that_the_portal_can_show(repository: Repository) -> Iterator[str]:
     for path, text in repository.matching("ui_templates/*/template.liquid.html").items():
         if text.count("<crowd-form>") != 1 or text.count("</crowd-form>") != 1:
@@ -406,3 +515,60 @@ def every_template_is_a_form_that_the_portal_can_show(repository: Repository) ->
         answer = re.search(r'^ANSWER_NAME = "(.+)"$', repository.files.get(source, ""), re.MULTILINE)
         if answer and f'name="{answer[1]}"' not in text:
             yield f"{path} has no widget named {answer[1]}, as which {source} reads the answer"
+
+
+# ---- audits ----------------------------------------------------------------------------------------------
+
+
+def _rules(repository: Repository, section: str) -> dict[str, ast.Call | ast.Name]:
+    """The rule of each key of a section of a campaign's request."""
+    path = f"{_SHARED}/request.py"
+    found = {
+        item.target.id: item.value.args[0]
+        for node in ast.parse(repository.text(path)).body
+        if isinstance(node, ast.ClassDef) and node.name == section
+        for item in node.body
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+        if isinstance(item.value, ast.Call) and ast.unparse(item.value.func) == "_key"
+    }
+    return some(found, f"keys of {section} in {path}")
+
+
+@check
+def standalone_audits_are_set_as_a_request_sets_its_own(repository: Repository) -> Iterator[str]:
+    variable = repository.root.named("variable").get("standalone_audits", {})
+    type_ = without_optional(parse(written(some(variable, "variable standalone_audits")["type"]).strip('"')))
+    policy = type_[1]["policy"][1]
+    rules = _rules(repository, "Audit")
+    for name in sorted(policy.keys() ^ rules.keys()):
+        yield f"{name} must be a key of the request's audit and of standalone_audits.policy"
+    conditions = " ".join(str(block.get("condition")) for block in variable.get("validation", []))
+    bounded = {f"policy.{name}": rules[name] for name in policy.keys() & rules.keys()}
+    bounded["workers_per_object"] = _rules(repository, "Labeling")["workers_per_object"]
+    for name, rule in sorted(bounded.items()):
+        kind = ast.unparse(rule.func) if isinstance(rule, ast.Call) else "text"
+        if kind not in ("Integer", "Number"):
+            continue
+        least, most = (ast.literal_eval(argument) for argument in rule.args[:2])
+        value = f"var.standalone_audits.{name}"
+        patterns = {
+            "Integer": rf"value = {re.escape(value)}, least = {least}, most = {most}\b",
+            "Number": rf"({re.escape(value)}\b.*?share|{re.escape(value)}) >= {least} && \S+ <= {most}\b",
+        }
+        if not re.search(patterns[kind], conditions.replace('"', ""), re.DOTALL):
+            yield f"{value} must be held to {least} to {most}, as a request's {name.rpartition('.')[2]} is"
+    wanted = ", ".join(option for option in _options(repository, rules["policy"]) if option != "none")
+    if f"contains([{wanted}], var.standalone_audits.policy.policy)" not in conditions.replace('"', ""):
+        yield f"standalone_audits.policy.policy must be one of {wanted}"
+
+
+def _options(repository: Repository, rule: ast.AST) -> list[str]:
+    """What a rule that is a choice lets one choose."""
+    constants = dict(
+        re.findall(r'^([A-Z_]+) = "(.*)"$', repository.text(f"{_SHARED}/request.py"), re.MULTILINE)
+    )
+    (choices,) = (node.body for node in ast.walk(rule) if isinstance(node, ast.Lambda))
+    return [
+        constants[item.id] if isinstance(item, ast.Name) else ast.literal_eval(item)
+        for item in getattr(choices, "elts", [])
+    ]

@@ -48,6 +48,7 @@ _UNTAGGABLE = {
     "aws_cloudwatch_dashboard",
     "aws_cloudwatch_event_target",
     "aws_cloudwatch_log_metric_filter",
+    "aws_cloudwatch_log_subscription_filter",
     "aws_cloudwatch_query_definition",
     "aws_ecr_lifecycle_policy",
     "aws_iam_role_policy",

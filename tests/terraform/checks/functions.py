@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from terraform.checks.registry import check
 from terraform.repository import Repository, some
 
+# A stack may have no auditors.
+_MAY_BE_EMPTY = {"AUDITORS_WORKTEAM_ARN"}
+
 
 @check
 def every_function_folder_is_deployed_and_no_other(repository: Repository) -> Iterator[str]:
@@ -33,10 +36,10 @@ def every_handler_exists(repository: Repository) -> Iterator[str]:
             yield f"lambdas/{folder} has no {handler}(event, context)"
 
 
-def _declared_environment(handler: str) -> set[str]:
-    """The fields of the handler's class Environment, which truthloop.environment.load reads."""
+def _declared_environment(handler: str) -> dict[str, bool]:
+    """Whether each field of the class Environment, which truthloop.environment.load reads, has a default."""
     return {
-        field.target.id
+        field.target.id: field.value is not None
         for node in ast.parse(handler).body
         if isinstance(node, ast.ClassDef) and node.name == "Environment"
         for field in node.body
@@ -50,10 +53,13 @@ def every_function_gets_exactly_the_environment_that_it_declares(repository: Rep
     for folder in sorted(handlers.keys() & functions.keys()):
         declared = some(_declared_environment(handlers[folder]), f"class Environment in lambdas/{folder}")
         given = set(functions[folder]["environment"])
-        for name in sorted(declared - given):
+        for name in sorted(declared.keys() - given):
             yield f"lambdas/{folder} declares {name}, which Terraform does not set"
-        for name in sorted(given - declared):
+        for name in sorted(given - declared.keys()):
             yield f"Terraform sets {name}, which lambdas/{folder} does not declare"
+        for name in sorted(_MAY_BE_EMPTY & declared.keys()):
+            if not declared[name]:
+                yield f"lambdas/{folder} must have {name}, which a stack may leave empty"
         if re.search(r"os\.environ|getenv", handlers[folder]):
             yield f"lambdas/{folder} reads its environment past its declaration"
 
@@ -147,15 +153,15 @@ def what_fails_after_an_event_is_kept(repository: Repository) -> Iterator[str]:
     invoked = {
         name
         for body in repository.root.named("module").values()
-        if body["source"] == "./modules/event_rule"
+        if body["source"] in ("./modules/event_rule", "./modules/log_subscription")
         for name in re.findall(r'module\.function\["(\w+)"\]', str(body["function_arn"]))
     }
-    some(invoked, "functions that event rules invoke")
+    some(invoked, "functions that event rules and logs invoke")
     asynchronous = {name for name, function in repository.functions().items() if function["asynchronous"]}
     for name in sorted(invoked - asynchronous):
-        yield f"an event rule invokes {name}, which is not asynchronous and so has no failure queue"
+        yield f"an event invokes {name}, which is not asynchronous and so has no failure queue"
     for name in sorted(asynchronous - invoked):
-        yield f"{name} is asynchronous, but no event rule invokes it"
+        yield f"{name} is asynchronous, but no event invokes it"
     given = str(repository.root.named("module").get("function", {}).get("failure_queue"))
     if not given.startswith("${each.value.asynchronous ? "):
         yield f"the functions' failure_queue is {given}, whether they are asynchronous or not"

@@ -19,6 +19,7 @@ _LONGEST = {
     "aws_cloudwatch_event_rule": 64,
     "aws_cloudwatch_log_group": 512,
     "aws_cloudwatch_log_metric_filter": 512,
+    "aws_cloudwatch_log_subscription_filter": 512,
     "aws_cloudwatch_metric_alarm": 255,
     "aws_cloudwatch_query_definition": 255,
     "aws_dynamodb_table": 255,
@@ -48,6 +49,7 @@ _NAMING_ARGUMENTS = (
 )
 _NAMING_INPUTS = {
     "alias_name",
+    "auditors_workteam_name",
     "bucket_name",
     "function_name",
     "layer_name",
@@ -86,8 +88,10 @@ def _named_things(stack: Stack) -> Iterator[tuple[str, str, str, str]]:
     texts = {f"${{local.{name}}}": value for name, value in stack.locals().items() if isinstance(value, str)}
     for (type_, label), body in stack.typed("resource").items():
         for key in _NAMING_ARGUMENTS:
-            # A policy is named inside its role, and a companion of a bucket names the bucket.
-            if key in body and type_ != "aws_iam_role_policy" and not str(body[key]).startswith("${aws_"):
+            # A policy is named inside its role, a companion of a bucket names the bucket, and a log group to
+            # subscribe to has the name that AWS gives it.
+            named_elsewhere = str(body.get(key)).startswith(("${aws_", "${var.log_group_name}"))
+            if key in body and type_ != "aws_iam_role_policy" and not named_elsewhere:
                 yield type_, label, key, texts.get(str(body[key]), str(body[key]))
 
 
@@ -162,7 +166,9 @@ def an_arn_is_made_of_the_name_that_its_module_gives(repository: Repository) -> 
         for used in re.findall(r"local\.names\.(\w+)", str(arn)):
             if used not in root.locals().get("names", {}):
                 yield f"local.arns.{name} is made of local.names.{used}, which does not exist"
-            elif used != name and name != "executions":
+            elif used != {"executions": "state_machine", "audit_executions": "audit_state_machine"}.get(
+                name, name
+            ):
                 yield f"local.arns.{name} is made of the name of {used}"
 
 

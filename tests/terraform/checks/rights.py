@@ -14,6 +14,8 @@ _SERVICES_WITHOUT_ACCOUNT = {"ec2.amazonaws.com", "lambda.amazonaws.com"}
 # What may invoke a function, and the resource that it does so for.
 _INVOKERS = {
     "events.amazonaws.com": "aws_cloudwatch_event_rule",
+    # The service names itself by its region. The group of a subscription may be one that exists.
+    "logs.${var.aws_region}.${data.aws_partition.current.dns_suffix}": "log group",
     "s3.amazonaws.com": "aws_s3_bucket",
     "sns.amazonaws.com": "aws_sns_topic",
 }
@@ -204,6 +206,9 @@ def what_invokes_a_function_is_named(repository: Repository) -> Iterator[str]:
         source = _INVOKERS.get(body.get("principal", ""))
         if source is None:
             yield f"{stack.path}: {name} lets {body.get('principal')} invoke a function"
+        elif source == "log group":
+            if body.get("source_arn") != "${local.log_group_arn}:*" or "source_account" not in body:
+                yield f"{stack.path}: {name} does not name the log group and its account"
         elif not re.fullmatch(rf"\$\{{{source}\.\w+\.arn\}}", str(body.get("source_arn"))):
             yield f"{stack.path}: {name} names no {source} as its source_arn"
 

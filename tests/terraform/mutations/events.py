@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from terraform.mutations.places import MAIN, MODULES
+from terraform.mutations.places import MAIN, MODULES, POLICIES
 
 MUTATIONS = [
     (
@@ -60,6 +60,83 @@ MUTATIONS = [
         '["Completed", "Failed", "Stopped"]',
         '["Completed", "Failed"]',
         "waits for ['Completed', 'Failed']",
+    ),
+    (
+        "every_rule_waits_for_no_more_than_it_needs",
+        MAIN,
+        '["Completed", "Stopped"]',
+        '["Completed", "Failed", "Stopped"]',
+        "module labeling_job_to_audit waits for",
+    ),
+    (
+        "every_rule_waits_for_events_that_exist",
+        MAIN,
+        '"Object Created"',
+        '"Object Uploaded"',
+        "which is not known",
+    ),
+    (
+        "no_rule_sets_itself_off",
+        POLICIES,
+        '"dynamodb:BatchWriteItem", ',
+        '"dynamodb:BatchWriteItem", "s3:PutObject", ',
+        "invokes record_answers, which may s3:PutObject",
+    ),
+    (
+        "the_rule_for_answers_takes_all_files_that_the_code_records",
+        MAIN,
+        "*/annotations/worker-response/*.json",
+        "campaigns/*/labeling/*/annotations/worker-response/*.json",
+        "passes over audits/a/jobs/j/annotations/worker-response",
+    ),
+    (
+        "the_rule_for_answers_takes_all_files_that_the_code_records",
+        MAIN,
+        '{ wildcard = "audits/*/steps/*.verdicts.json" },',
+        "",
+        "passes over audits/a/steps/00001.verdicts.json",
+    ),
+    (
+        "the_rule_for_answers_takes_all_files_that_the_code_records",
+        MAIN,
+        "steps/*.verdicts.json",
+        "steps/*.json",
+        "takes campaigns/c/audits/a/steps/00001.json, which holds no answer",
+    ),
+    (
+        "the_rule_for_answers_takes_all_files_that_the_code_records",
+        MAIN,
+        "*/annotations/worker-response/*.json",
+        "**/annotations/worker-response/*.json",
+        "no wildcard that EventBridge takes",
+    ),
+    (
+        "the_rule_for_answers_takes_all_files_that_the_code_records",
+        MAIN,
+        "bucket = { name = [local.data_bucket_name] }",
+        "bucket = { name = var.input_buckets }",
+        "waits for objects of other buckets",
+    ),
+    (
+        "the_data_bucket_tells_eventbridge",
+        f"{MODULES}/storage/main.tf",
+        "eventbridge = var.eventbridge_enabled",
+        "eventbridge = false",
+        "does not send events to EventBridge",
+    ),
+    (
+        "a_log_is_delivered_only_after_its_function_lets_it_in",
+        f"{MODULES}/log_subscription/main.tf",
+        "depends_on = [aws_cloudwatch_log_group.this, aws_lambda_permission.this]",
+        "depends_on = [aws_cloudwatch_log_group.this]",
+        "before aws_lambda_permission.this",
+    ),
+    (
+        "a_log_is_delivered_only_after_its_function_lets_it_in",
+        MAIN,
+        "count = var.worker_activity == null ? 0 : 1",
+        "count = 1",
+        "is made whether worker_activity is set or not",
     ),
     (
         "no_rule_sets_itself_off",

@@ -171,7 +171,21 @@ MUTATIONS = [
         MAIN,
         'module.function["reconcile_labeling_jobs"]',
         'module.function["release_labeling_job"]',
-        "reconcile_labeling_jobs is asynchronous, but no event rule invokes it",
+        "reconcile_labeling_jobs is asynchronous, but no event invokes it",
+    ),
+    (
+        "what_fails_after_an_event_is_kept",
+        MAIN,
+        'module.function["record_activity"]',
+        'module.function["record_answers"]',
+        "record_activity is asynchronous, but no event invokes it",
+    ),
+    (
+        "every_function_gets_exactly_the_environment_that_it_declares",
+        "lambdas/preflight/handler.py",
+        'AUDITORS_WORKTEAM_ARN: str = ""',
+        "AUDITORS_WORKTEAM_ARN: str",
+        "must have AUDITORS_WORKTEAM_ARN, which a stack may leave empty",
     ),
     (
         "packages_are_built_for_the_python_that_runs_them",

@@ -1,33 +1,33 @@
-"""Mistakes in the state machine and its rights."""
+"""Mistakes in the state machines and their rights."""
 
 from __future__ import annotations
 
-from terraform.mutations.places import LOOP, MAIN, POLICIES
+from terraform.mutations.places import AUDIT, LOOP, MAIN, POLICIES
 
 MUTATIONS = [
     (
-        "the_loop_gets_exactly_what_it_names",
+        "a_machine_gets_exactly_what_it_names",
         LOOP,
         "${decide_function_arn}",
         "${decision_function_arn}",
         "names decision_function_arn",
     ),
     (
-        "the_loop_gets_exactly_what_it_names",
+        "a_machine_gets_exactly_what_it_names",
         LOOP,
         '"${decide_function_arn}"',
         '"${decide_function_arn}:live"',
         "not the whole of a text",
     ),
     (
-        "the_loop_may_invoke_its_functions_and_no_other",
+        "a_machine_may_invoke_its_functions_and_no_other",
         POLICIES,
         "      local.function_arns.decide,\n",
         "",
         "${local.function_arns.decide}, but may not",
     ),
     (
-        "the_loop_may_invoke_its_functions_and_no_other",
+        "a_machine_may_invoke_its_functions_and_no_other",
         POLICIES,
         "      local.function_arns.decide,\n",
         "      local.function_arns.decide,\n      local.function_arns.pre_annotation,\n",
@@ -76,14 +76,14 @@ MUTATIONS = [
         "the loop may change the rule",
     ),
     (
-        "the_loop_calls_nothing_but_what_it_is_granted",
+        "a_machine_calls_nothing_but_what_it_is_granted",
         LOOP,
         "arn:aws:states:::lambda:invoke.waitForTaskToken",
         "arn:aws:states:::sagemaker:createLabelingJob.sync",
         "state CreateLabelingJob uses arn:aws:states:::sagemaker",
     ),
     (
-        "the_loop_calls_nothing_but_what_it_is_granted",
+        "a_machine_calls_nothing_but_what_it_is_granted",
         POLICIES,
         '"batch:SubmitJob"',
         '"batch:ListJobs"',
@@ -94,7 +94,7 @@ MUTATIONS = [
         LOOP,
         '"task_token.$"',
         '"token.$"',
-        "create_labeling_job reads task_token",
+        "state CreateLabelingJob passes token, which create_labeling_job does not read",
     ),
     (
         "every_function_gets_exactly_the_payload_that_it_reads",
@@ -104,7 +104,7 @@ MUTATIONS = [
         "state MergeLabels passes labeling",
     ),
     (
-        "the_loop_reads_only_what_its_functions_return",
+        "a_machine_reads_only_what_its_functions_return",
         "lambdas/decide/handler.py",
         '"stop": decision',
         '"end": decision',
@@ -146,7 +146,7 @@ MUTATIONS = [
         "state RecordFailure reads campaign",
     ),
     (
-        "every_round_asks_whether_it_was_the_last",
+        "no_state_comes_round_again_without_a_decision_to_go_on",
         LOOP,
         '"Next": "StopOrNextRound"',
         '"Next": "NextRound"',
@@ -181,7 +181,7 @@ MUTATIONS = [
         "not the one that decide names",
     ),
     (
-        "the_loop_gets_exactly_what_it_names",
+        "a_machine_gets_exactly_what_it_names",
         MAIN,
         "job_queue_arn = local.arns.job_queue",
         "queue_arn = local.arns.job_queue",
@@ -193,5 +193,117 @@ MUTATIONS = [
         "local.arns.job_definition, ",
         "",
         "JobDefinition ${local.arns.job_definition}, but may not",
+    ),
+    (
+        "every_definition_is_a_machine_and_every_machine_has_its_definition",
+        AUDIT,
+        None,
+        None,
+        "label_audit must be both a definition",
+    ),
+    (
+        "every_definition_is_a_machine_and_every_machine_has_its_definition",
+        MAIN,
+        "aws_iam_policy_document.label_audit.json",
+        "aws_iam_policy_document.active_learning_loop.json",
+        "the machine label_audit has the policy",
+    ),
+    (
+        "a_machine_gets_exactly_what_it_names",
+        AUDIT,
+        "${advance_audit_function_arn}",
+        "${plan_audit_function_arn}",
+        "label_audit.asl.json names plan_audit_function_arn",
+    ),
+    (
+        "a_machine_may_invoke_its_functions_and_no_other",
+        POLICIES,
+        "local.function_arns.finish_audit,",
+        "local.function_arns.record_outcome,",
+        "label_audit invokes ${local.function_arns.finish_audit}, but may not",
+    ),
+    (
+        "a_machine_calls_nothing_but_what_it_is_granted",
+        AUDIT,
+        "arn:aws:states:::lambda:invoke.waitForTaskToken",
+        "arn:aws:states:::sagemaker:createLabelingJob.sync",
+        "state CreateAuditJob uses arn:aws:states:::sagemaker",
+    ),
+    (
+        "no_function_may_run_longer_than_its_state_waits",
+        AUDIT,
+        '"TimeoutSeconds": 900',
+        '"TimeoutSeconds": 300',
+        "state Advance waits 300 s for advance_audit, which may run 900 s",
+    ),
+    (
+        "every_function_gets_exactly_the_payload_that_it_reads",
+        AUDIT,
+        '"step.$": "$.next.step",',
+        "",
+        "create_labeling_job reads step",
+    ),
+    (
+        "a_machine_reads_only_what_its_functions_return",
+        AUDIT,
+        '"$.Payload.done"',
+        '"$.Payload.finished"',
+        "state Advance reads finished, which advance_audit does not return",
+    ),
+    (
+        "the_loop_knows_of_its_campaign_what_prepare_says",
+        "lambdas/prepare/handler.py",
+        '"audit": request',
+        '"audited": request',
+        "the loop reads campaign.audit",
+    ),
+    (
+        "only_names_places_and_numbers_pass_between_states",
+        AUDIT,
+        '"ResultPath": null,',
+        '"ResultPath": "$.ended",',
+        "state FinishAudit passes on all that its task returns",
+    ),
+    (
+        "no_state_reads_what_no_state_before_it_wrote",
+        AUDIT,
+        '"ResultPath": "$.next"',
+        '"ResultPath": "$.plan"',
+        "state DoneOrCreateJob reads next",
+    ),
+    (
+        "no_state_reads_what_no_state_before_it_wrote",
+        "lambdas/shared/truthloop/labeling/audit_waiting.py",
+        '"labeling": None',
+        '"job": None',
+        "state Advance reads labeling",
+    ),
+    (
+        "no_state_comes_round_again_without_a_decision_to_go_on",
+        AUDIT,
+        '"Next": "DoneOrCreateJob"',
+        '"Next": "CreateAuditJob"',
+        "state Advance can come round again without a decision",
+    ),
+    (
+        "rounds_are_counted_and_their_number_is_bounded",
+        "lambdas/shared/truthloop/request.py",
+        "relabel_rounds: int = _key( Integer(0, 9)",
+        "relabel_rounds: int | None = _key(Optional(Integer(0, 9))",
+        "leave open how often a label is given again",
+    ),
+    (
+        "who_answers_for_a_machine_may_and_no_other",
+        POLICIES,
+        "[local.arns.audit_state_machine, local.arns.state_machine]",
+        "[local.arns.state_machine]",
+        "create_labeling_job keeps or gets tokens of label_audit",
+    ),
+    (
+        "who_answers_for_a_machine_may_and_no_other",
+        POLICIES,
+        "[local.arns.audit_state_machine, local.arns.state_machine]",
+        '["${local.arns.state_machine}*"]',
+        "which is no machine of the stack",
     ),
 ]

@@ -84,6 +84,13 @@ MUTATIONS = [
         "names no aws_cloudwatch_event_rule",
     ),
     (
+        "what_invokes_a_function_is_named",
+        f"{MODULES}/log_subscription/main.tf",
+        'source_arn     = "${local.log_group_arn}:*"',
+        'source_arn     = "*"',
+        "does not name the log group and its account",
+    ),
+    (
         "no_right_is_given_by_exception",
         POLICIES,
         'actions = ["sns:Publish"]',

@@ -142,11 +142,18 @@ class World:
 
     def run(self, subcommand: str, round_number: int, index: int | None = None) -> int:
         """One subcommand in this process, as a Batch job would start it."""
+        if subcommand == "select" and round_number > 0:
+            self.decide(round_number - 1)
         if index is None:
             self.monkeypatch.delenv("AWS_BATCH_JOB_ARRAY_INDEX", raising=False)
         else:
             self.monkeypatch.setenv("AWS_BATCH_JOB_ARRAY_INDEX", str(index))
         return main([subcommand, "--campaign-uri", self.layout.uri, "--round", str(round_number)])
+
+    def decide(self, round_number: int) -> None:
+        """End a round, with all of its decision that selection reads."""
+        decided = datetime(2026, 1, 1, round_number + 1, tzinfo=UTC)
+        self.s3.write_json_once(self.layout.decision(round_number), {"at": decided.isoformat()})
 
     def score(self, round_number: int) -> None:
         for index in range(self.settings["scoring"]["shards"]):

@@ -96,8 +96,10 @@ def test_round_0_takes_the_seed_set_and_all_held_out_rows(make_world: Callable) 
         "round": 0,
         "strategy": "margin",
         "to_label": 20 + len(world.held_out()),
+        "gold": 0,
         "candidates": len(pool),
         "arms": {"strategy": seeds, "control": seeds},
+        "auto": None,
     }
     reasons = {row_id(row): row["truthloop"]["reason"] for row in world.selected(0)}
     assert reasons == {
@@ -128,7 +130,12 @@ def test_a_chosen_row_keeps_its_keys_and_says_why_it_was_chosen(make_world: Call
         else:
             assert story["reason"] == "random-control"
             assert (story["score"], story["model"]) == (None, None)
-        changed = {"round", "reason", "score", "model"}
+        (event,) = story["history"]
+        assert (event["event"], event["round"], event["job"]) == ("selected", 1, None)
+        assert (event["reason"], event["score"]) == (story["reason"], story["score"])
+        # The round began when the one before was decided.
+        assert event["at"] == world.s3.read_json(world.layout.decision(0))["at"]
+        changed = {"round", "reason", "score", "model", "history"}
         assert {k: v for k, v in story.items() if k not in changed} == {
             k: v for k, v in master["truthloop"].items() if k not in changed
         }
@@ -213,8 +220,10 @@ def test_rows_whose_labelling_failed_are_taken_again_until_the_third_time(make_w
         "round": 3,
         "strategy": "margin",
         "to_label": 0,
+        "gold": 0,
         "candidates": 0,
         "arms": {"strategy": [], "control": []},
+        "auto": None,
     }
     assert world.selected(3) == []
 
@@ -309,6 +318,7 @@ def test_a_missing_shard_is_named_and_nothing_is_written(
 def test_scores_of_another_campaign_are_refused(make_world: Callable) -> None:
     world = make_world()
     world.play(0)
+    world.decide(0)
     foreign = pa.table(
         {"id": ["f" * 32], "predicted": [1], "confidence": [0.5], "margin": [0.0], "entropy": [1.0]},
         schema=SCHEMA,

@@ -21,7 +21,7 @@ from truthloop import task_types
 from truthloop.layout import CampaignLayout
 from truthloop.request import parse_request
 from truthloop_cli import campaign, live
-from truthloop_cli.demo import ANNOTATORS, DemoSettings, _desk
+from truthloop_cli.demo import ANNOTATORS, AUDITORS, DemoSettings, _desk
 from truthloop_cli.stack import Stack, TerraformFailed, TerraformMissing
 
 
@@ -51,6 +51,30 @@ def test_a_task_type_without_a_demo_is_refused_with_those_that_have_one() -> Non
     for name in task_types.names():
         assert name in refused.stderr.replace("\n", " ")
     assert "Traceback" not in refused.stderr
+
+
+def test_an_audit_policy_that_there_is_not_is_refused_with_those_that_there_are() -> None:
+    refused = truthloop("demo", "--audit", "some")
+    assert refused.returncode == 2
+    assert "some" in refused.stderr
+    for name in ("none", "sample", "all"):
+        assert name in refused.stderr
+
+
+def test_an_audited_demo_has_auditors_of_their_own_team_and_mistakes_to_find() -> None:
+    settings = DemoSettings(size=200, audit="all")
+    data = settings.data()
+    assert parse_request(settings.request(data)).audit.policy == "all"
+    team = Team.from_document(settings.annotators(data, "checkers"))
+    assert team.simulated is not None
+    assert [each.name for each in team.simulated.annotators if each.workteam == "checkers"] == [
+        auditor["name"] for auditor in AUDITORS
+    ]
+    assert len(team.simulated.mistakes) == 20
+    alone = Team.from_document(DemoSettings(size=200).annotators(data))
+    assert alone.simulated is not None
+    assert not alone.simulated.mistakes
+    assert len(alone.simulated.annotators) == len(ANNOTATORS)
 
 
 def test_a_person_cannot_have_the_name_of_a_simulated_annotator() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import random
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from truthloop.consolidation.boxes import Box
 from truthloop.labels import BOXES, CLASS, CLASSES, KINDS, MASK
 from truthloop_cli import demo_data
 from truthloop_cli.demo_data.agreement import agreement, label_of
+from truthloop_cli.demo_data.mistakes import Labels, mistaken, planted
 
 TASKS = demo_data.tasks()
 IMAGES = [task for task in TASKS if task_types.get(task).SOURCE_KEY == "source-ref"]
@@ -266,3 +268,48 @@ def test_masks_agree_by_the_overlap_of_each_label() -> None:
 def test_labels_are_read_from_rows(kind: str, value: Any, expected: Any) -> None:
     assert label_of(kind, {"label": value}, "label", lambda _: b"") == expected
     assert label_of(kind, {}, "label", lambda _: b"") is None
+
+
+def as_label(kind: str, told: Any, labels: list[str]) -> Any:
+    """A truth as `agreement` takes a label."""
+    if kind == CLASS:
+        return labels.index(told)
+    if kind == CLASSES:
+        return frozenset(map(labels.index, told))
+    if kind == BOXES:
+        sides = ("left", "top", "width", "height")
+        return [Box(labels.index(box["label"]), *(box[side] for side in sides)) for box in told["boxes"]]
+    return np.array([0, *(labels.index(label) + 1 for label in told["labels"])])[mask_of(told)]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_tenth_of_the_objects_is_planted_with_mistakes_that_an_auditor_calls_wrong(task: str) -> None:
+    data, kind = made(task), task_types.get(task).LABEL_KIND
+    labels = data.plan.label_categories
+    wrong = planted(data, kind, 1)
+    assert wrong == planted(data, kind, 1)
+    assert wrong != planted(data, kind, 2)
+    assert len(wrong) == 6
+    judge = Labels(data, kind, lambda uri: b"")
+    for source, told in wrong.items():
+        # Auditors accept what agrees so far with the truth.
+        assert agreement(kind, data.truth[source], as_label(kind, told, labels), labels) < judge.right_from
+
+
+def test_a_mistake_about_several_labels_changes_one_of_them() -> None:
+    draw = random.Random(1)  # noqa: S311
+    assert mistaken(CLASSES, ["a"], ["a", "b"], draw) == []
+    assert mistaken(CLASSES, [], ["a", "b"], draw) in (["a"], ["b"])
+
+
+def test_rows_are_told_right_from_wrong_and_those_without_a_label_are_left_out() -> None:
+    data = made("image-classification")
+    (first, truth), (second, other), (third, _) = list(data.truth.items())[:3]
+    labels = data.plan.label_categories
+    rows = [
+        {"source-ref": first, "digit": labels.index(truth)},
+        {"source-ref": second, "digit": (labels.index(other) + 1) % len(labels)},
+        {"source-ref": third},
+        {"source-ref": "s3://elsewhere/gold.png", "digit": 1},
+    ]
+    assert Labels(data, CLASS, lambda uri: b"").wrong(rows) == {first: False, second: True}

@@ -39,9 +39,8 @@ def world(cloud: None) -> World:
     for bucket in (DATA_BUCKET, INPUT_BUCKET):
         client.create_bucket(Bucket=bucket)
         client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [cors_rule()]})
-    client.put_object(
-        Bucket=DATA_BUCKET, Key="templates/image-classification/template.liquid.html", Body=b"<p></p>"
-    )
+    for folder in ("image-classification", "audit"):
+        client.put_object(Bucket=DATA_BUCKET, Key=f"templates/{folder}/template.liquid.html", Body=b"<p></p>")
     aws.dynamodb().create_table(
         TableName=LEDGER_TABLE,
         KeySchema=[

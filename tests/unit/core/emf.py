@@ -10,7 +10,7 @@ from typing import Any
 
 from truthloop.labeling.backend import JobStatus
 from truthloop.labeling.waiting import OpenJob, Outcome, Release
-from truthloop.metrics import Sample, of_ended_jobs, of_merge, of_open_jobs, of_round
+from truthloop.metrics import Sample, of_audit, of_ended_jobs, of_merge, of_open_jobs, of_round
 from unit.labeling.kit import NOW
 
 NAMESPACE = "Truthloop/test"
@@ -18,6 +18,13 @@ DECISION = {
     "labels": {"people": 10, "answers": 29, "cumulative_people": 25},
     "cost_usd": {"labeling": 1.29, "compute": 0.21, "total": 1.5, "cumulative": 4.0},
     "quality": {"metric": "accuracy", "value": 0.875, "interval": [0.8, 0.92]},
+}
+RESULT = {
+    "audited": 40,
+    "decisions": {"accept": 36, "fix": 1, "reject": 3},
+    "unresolved": 1,
+    "revoked": 12,
+    "estimates": {"initial": {"rate": 0.1}, "auto": {"rate": 0.25}, "final": {"rate": 0.0}},
 }
 UNITS = {"Count", "Percent", "None"}
 
@@ -75,6 +82,7 @@ def declared() -> dict[str, set[tuple[str, bool, str]]]:
     ended, standing = of_ended_jobs([release]), of_open_jobs([OpenJob("job", "digits", NOW)], NOW)
     written = {
         "decide": of_round("digits", DECISION, budget_usd=10.0),
+        "merge_audit": of_audit("digits", RESULT),
         "merge_labels": of_merge("digits", failed=1),
         "reconcile_labeling_jobs": [*ended, *standing],
         "release_labeling_job": ended,

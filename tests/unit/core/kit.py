@@ -23,6 +23,8 @@ INPUT_BUCKET = "truthloop-test-input"
 LEDGER_TABLE = "truthloop-test-ledger"
 MANIFEST_URI = f"s3://{INPUT_BUCKET}/objects.manifest"
 WORKTEAM_ARN = f"arn:aws:sagemaker:{REGION}:123456789012:workteam/private-crowd/annotators"
+AUDITORS_ARN = f"arn:aws:sagemaker:{REGION}:123456789012:workteam/private-crowd/auditors"
+GOLD_URI = f"s3://{INPUT_BUCKET}/gold.manifest"
 EXECUTION_ARN = f"arn:aws:states:{REGION}:123456789012:execution:loop:first"
 # Other processes may be using the machine, so that no example can be held to a time.
 examples = settings(max_examples=50, deadline=None)
@@ -33,7 +35,7 @@ LAMBDAS = Path(__file__).parents[3] / "lambdas"
 class Teams:
     """Stands in for SageMaker, which moto knows no work teams of."""
 
-    arns: tuple[str, ...] = (WORKTEAM_ARN,)
+    arns: tuple[str, ...] = (WORKTEAM_ARN, AUDITORS_ARN)
     meta: Any = field(default_factory=lambda: SimpleNamespace(region_name=REGION))
 
     def describe_workteam(self, WorkteamName: str) -> dict[str, Any]:

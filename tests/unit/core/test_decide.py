@@ -8,13 +8,21 @@ import pytest
 
 from truthloop.decide import decide
 from truthloop.errors import ObjectNotFound
-from truthloop.layout import CampaignLayout
+from truthloop.layout import AuditLayout, CampaignLayout
 from truthloop.manifest import merge_into, read_master, row_id
+from truthloop.names import audit_name
 from truthloop.prepare import prepare
 from truthloop.request import parse_request
 from truthloop.s3 import S3Gateway
 from truthloop.splits import Splits
-from unit.core.kit import DATA_BUCKET, EXECUTION_ARN, WORKTEAM_ARN, image_row, request_document
+from unit.core.kit import (
+    DATA_BUCKET,
+    EXECUTION_ARN,
+    GOLD_URI,
+    WORKTEAM_ARN,
+    image_row,
+    request_document,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LAYOUT = CampaignLayout(DATA_BUCKET, "digits")
@@ -85,9 +93,16 @@ def test_a_round_is_booked_as_documented(world):
         "stop": False,
         "rule": None,
         "reason": "No stop rule holds.",
-        "labels": {"people": 10, "answers": 29, "cumulative_people": 10},
+        "labels": {
+            "people": 10,
+            "answers": 29,
+            "cumulative_people": 10,
+            "gold": {"objects": 0, "answers": 0},
+        },
+        "audit": None,
         "cost_usd": {
             "labeling": pytest.approx(labeling),
+            "audit": 0.0,
             "compute": pytest.approx(compute),
             "total": pytest.approx(labeling + compute),
             "cumulative": pytest.approx(labeling + compute),
@@ -218,3 +233,89 @@ def test_a_round_that_is_not_complete_is_not_decided(world):
     with pytest.raises(ObjectNotFound, match=r"merge\.json"):
         run(world, 0)
     assert not world.s3.exists(LAYOUT.decision(0))
+
+
+# ---- audits and gold items
+
+
+def audited(world, number, **paid) -> None:
+    """Write what the audit of a round writes."""
+    nothing = dict.fromkeys(("objects", "answers", "audit_objects", "audit_answers"), 0)
+    audit = AuditLayout(DATA_BUCKET, "digits", audit_name(LAYOUT, number))
+    world.s3.write_json(audit.result(), {"paid": {**nothing, **paid}})
+
+
+def test_an_audit_is_paid_for_by_its_verdicts_and_the_labels_given_again(world):
+    begin(world, audit={"policy": "all"})
+    complete(world, 0)
+    audited(world, 0, objects=2, answers=6, audit_objects=12, audit_answers=13)
+    decision = run(world, 0)
+    usd = 2 * 0.1 + 6 * 0.01 + 12 * 0.1 + 13 * 0.01
+    assert decision["audit"] == {"objects": 14, "answers": 19, "usd": pytest.approx(usd)}
+    cost = decision["cost_usd"]
+    assert cost["audit"] == pytest.approx(usd)
+    assert cost["total"] == pytest.approx(cost["labeling"] + usd + cost["compute"])
+    assert decision["labels"]["people"] == 10
+    complete(world, 1)
+    audited(world, 1, audit_objects=1, audit_answers=1)
+    assert run(world, 1)["cost_usd"]["cumulative"] == pytest.approx(
+        cost["total"] + 1.29 + 0.11 + 0.05, abs=1e-6
+    )
+
+
+def test_a_verdict_has_its_own_price_where_one_is_given(world):
+    begin(world, audit={"policy": "all", "price_per_answer_usd": 0.5})
+    complete(world, 0)
+    audited(world, 0, objects=2, answers=6, audit_objects=12, audit_answers=13)
+    assert run(world, 0)["audit"]["usd"] == pytest.approx(2 * 0.1 + 6 * 0.01 + 12 * 0.1 + 13 * 0.5)
+
+
+def test_a_round_that_had_nothing_to_audit_has_no_audit(world):
+    begin(world, audit={"policy": "all"})
+    complete(world, 0)
+    assert run(world, 0)["audit"] is None
+
+
+def test_gold_items_are_paid_for_and_are_no_labels(world):
+    begin(world)
+    complete(world, 0)
+    merge = world.s3.read_json(LAYOUT.merge(0))
+    world.s3.write_json(LAYOUT.merge(0), {**merge, "gold": {"objects": 2, "answers": 6}})
+    decision = run(world, 0)
+    assert decision["labels"] == {
+        "people": 10,
+        "answers": 29,
+        "cumulative_people": 10,
+        "gold": {"objects": 2, "answers": 6},
+    }
+    assert decision["cost_usd"]["labeling"] == pytest.approx(12 * 0.1 + 35 * 0.01)
+
+
+@pytest.mark.parametrize("less", [0.001, -0.001])
+def test_another_rounds_verdicts_and_gold_items_are_foreseen(world, less):
+    world.put_manifest([image_row(1000 + number, label=0) for number in range(3)], GOLD_URI)
+    spent = 1.29 + 0.05
+    # 3 objects and 1 gold item with 3 answers each, 4 verdicts of 2 auditors, and computing.
+    another = 4 * 0.13 + 4 * (0.1 + 2 * 0.02) + 0.05
+    begin(
+        world,
+        audit={
+            "policy": "all",
+            "final_sample": 1,
+            "auditors_per_object": 2,
+            "price_per_answer_usd": 0.02,
+        },
+        gold={"manifest_uri": GOLD_URI, "share": 0.1},
+        stop={"budget_usd": spent + another + less},
+    )
+    complete(world, 0)
+    assert run(world, 0)["rule"] == (None if less > 0 else "budget_usd")
+
+
+def test_the_models_labels_leave_less_to_label_and_are_audited(world):
+    spent = 1.29 + 0.05
+    another = 3 * 0.13 + 5 * 0.11 + 0.05
+    promised = {"audit": {"policy": "all", "auto_sample": 2}, "auto_labeling": {"target_precision": 0.9}}
+    begin(world, **promised, stop={"budget_usd": spent + another - 0.001})
+    complete(world, 0)
+    assert run(world, 0)["rule"] == "budget_usd"

@@ -23,6 +23,19 @@ def test_every_missing_variable_is_named_at_once():
     assert "DATA_BUCKET, WORKTEAM_ARN are missing" in str(raised.value)
 
 
+@dataclass(frozen=True)
+class Lenient:
+    DATA_BUCKET: str
+    AUDITORS_WORKTEAM_ARN: str = ""
+
+
+@pytest.mark.parametrize("more", [{}, {"AUDITORS_WORKTEAM_ARN": ""}])
+def test_a_variable_with_a_default_may_be_missing_or_empty(more):
+    assert environment.load(Lenient, {"DATA_BUCKET": "b", **more}) == Lenient("b", "")
+    with pytest.raises(MissingEnvironment, match=r"variables DATA_BUCKET are missing"):
+        environment.load(Lenient, more)
+
+
 def test_declared_variables_are_read_and_others_ignored():
     variables = {"DATA_BUCKET": "b", "LEDGER_TABLE": "t", "WORKTEAM_ARN": "a", "PATH": "/bin"}
     assert environment.load(Contract, variables) == Contract("b", "t", "a")

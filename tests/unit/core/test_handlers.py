@@ -24,7 +24,7 @@ from unit.core.kit import (
 
 TOPIC_ARN = "arn:aws:sns:us-east-1:123456789012:notifications"
 URI = f"s3://{DATA_BUCKET}/campaigns/digits/"
-CAMPAIGN = {"name": "digits", "uri": URI, "shards": 2}
+CAMPAIGN = {"name": "digits", "uri": URI, "shards": 2, "audit": False}
 
 
 @pytest.fixture
@@ -84,6 +84,22 @@ def test_a_request_passes_preflight_and_prepare(world, settings, team):
         "round": 0,
         "stage": "select",
     }
+
+
+def test_the_state_machine_learns_whether_labels_are_audited(world, settings):
+    supply(world)
+    request = request_document(audit={"policy": "sample"})
+    prepared = call("prepare", {"request": request, "execution_arn": EXECUTION_ARN})
+    assert prepared["campaign"]["audit"] is True
+
+
+@pytest.mark.parametrize("auditors", [None, ""])
+def test_a_stack_without_auditors_still_checks_requests(world, settings, team, monkeypatch, auditors):
+    supply(world)
+    if auditors is not None:
+        monkeypatch.setenv("AUDITORS_WORKTEAM_ARN", auditors)
+    with pytest.raises(InvalidRequest, match=r"1\. audit\.workteam_arn is missing"):
+        call("preflight", {"request": request_document(audit={"policy": "all"})})
 
 
 def test_five_mistakes_are_one_answer_and_nothing_is_created(world, settings, team):

@@ -16,6 +16,7 @@ from truthloop.manifest import (
     count,
     decode_row,
     encode_row,
+    joined_history,
     merge_into,
     merge_row,
     merge_rows,
@@ -337,3 +338,45 @@ def test_counts_tell_who_labelled_and_what_is_left():
 
 def test_a_line_is_plain_json():
     assert json.loads(encode_row(master(1)[0])) == master(1)[0]
+
+
+# ---- taking back and history
+
+
+def entry(at, event="labeled", **keys) -> dict:
+    return {"at": f"2030-01-{at:02d}T00:00:00+00:00", "event": event, "round": 0, "job": "job", **keys}
+
+
+def test_a_null_takes_a_label_away_and_the_row_can_be_labelled_again():
+    row = {**master(1)[0], "label": 1, "label-metadata": {"class-name": "dog"}, "site": None}
+    before = count([row], "label", frozenset())
+    bare = merge_row(row, {"label": None, "label-metadata": None})
+    assert "label" not in bare
+    assert "label-metadata" not in bare
+    assert bare["site"] is None
+    after = count([bare], "label", frozenset())
+    assert (before.labeled, before.pool_unlabeled) == (1, 0)
+    assert (after.labeled, after.pool_unlabeled) == (0, 1)
+    assert merge_row(bare, {"label": None, "label-metadata": None}) == bare
+
+
+def test_a_row_labelled_by_a_model_counts_as_labelled():
+    row = {**master(1)[0], "label": 1}
+    row["truthloop"]["labeled_by"] = "model"
+    counts = count([row], "label", frozenset())
+    assert (counts.labeled, counts.by_model, counts.pool, counts.pool_unlabeled) == (1, 1, 1, 0)
+
+
+def test_histories_are_joined_in_the_order_of_time_whatever_came_first():
+    entries = [entry(1, "selected"), entry(2), entry(3, "audited"), entry(3, "revoked"), entry(4)]
+    for more in (entries, entries[::-1], entries[2:] + entries[:3], entries * 2):
+        row = master(1)[0]
+        for each in more:
+            row = merge_row(row, {"truthloop": {"history": [each]}})
+        assert row["truthloop"]["history"] == joined_history(entries, [])
+    assert [each["at"][8:10] for each in row["truthloop"]["history"]] == ["01", "02", "03", "03", "04"]
+
+
+def test_two_events_of_one_moment_and_kind_are_one_unless_their_jobs_differ():
+    assert joined_history([entry(1)], [entry(1)]) == [entry(1)]
+    assert len(joined_history([entry(1)], [entry(1, job="other")])) == 2

@@ -11,8 +11,8 @@ import pytest
 from truthloop import metrics
 from truthloop.labeling.backend import JobStatus
 from truthloop.labeling.waiting import OpenJob, Outcome, Release
-from truthloop.metrics import Sample, of_ended_jobs, of_merge, of_open_jobs, of_round, write
-from unit.core.emf import DECISION, NAMESPACE, declared, points
+from truthloop.metrics import Sample, of_audit, of_ended_jobs, of_merge, of_open_jobs, of_round, write
+from unit.core.emf import DECISION, NAMESPACE, RESULT, declared, points
 from unit.core.kit import (
     DATA_BUCKET,
     EXECUTION_ARN,
@@ -57,6 +57,31 @@ def test_a_campaign_without_a_budget_uses_none():
 def test_the_objects_that_a_job_gave_up_are_measured_and_so_is_their_absence():
     assert [named(sample) for sample in of_merge("digits", 3)] == [{"ObjectsFailed": 3}]
     assert [named(sample) for sample in of_merge("digits", 0)] == [{"ObjectsFailed": 0}]
+
+
+def test_an_audit_is_measured_by_what_it_found():
+    [sample] = of_audit("digits", RESULT)
+    assert sample.campaign == "digits"
+    assert named(sample) == {
+        "LabelsAudited": 40,
+        "LabelsRejected": 3,
+        "LabelsTakenBack": 13,
+        "InitialErrorRate": 10.0,
+        "FinalErrorRate": 0.0,
+        "AutoLabelPrecision": 75.0,
+    }
+
+
+def test_an_error_rate_that_nothing_tells_is_no_value():
+    estimates = {"initial": {"rate": None}, "auto": None, "final": None}
+    [sample] = of_audit("digits", {**RESULT, "estimates": estimates})
+    assert set(named(sample)) == {"LabelsAudited", "LabelsRejected", "LabelsTakenBack"}
+
+
+def test_the_jobs_of_audits_outside_campaigns_count_for_the_stack_alone():
+    jobs = [OpenJob("a", "", NOW - timedelta(hours=3)), OpenJob("b", "cats", NOW)]
+    found = {sample.campaign: named(sample)["OpenLabelingJobs"] for sample in of_open_jobs(jobs, NOW)}
+    assert found == {None: 2, "cats": 1}
 
 
 def test_ended_jobs_are_counted_by_how_they_ended_and_each_by_one_call():

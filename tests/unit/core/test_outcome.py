@@ -222,3 +222,77 @@ def test_subjects_fit_what_sns_takes():
     subject = outcome.subject("a-" * 31 + "a", "SUCCEEDED")
     assert len(subject) <= 100
     assert subject.isascii()
+
+
+# ---- audits
+
+
+def estimate(errors, sampled, rate, interval) -> dict:
+    return {
+        "errors": errors,
+        "sampled": sampled,
+        "rows": 100,
+        "rate": rate,
+        "interval": interval,
+        "confidence": 0.95,
+    }
+
+
+def audit_result(**changes) -> dict:
+    nothing = {"initial": None, "auto": None, "final": None}
+    return {
+        "name": "digits-r3-12345678",
+        "job_name": "digits-r3-a1-89abcdef",
+        "rows": 100,
+        "auto_rows": 20,
+        "audited": 30,
+        "decisions": {"accept": 27, "fix": 1, "reject": 2},
+        "reasons": {},
+        "relabeled": 1,
+        "expert": 1,
+        "unresolved": 0,
+        "unaudited": 3,
+        "revoked": 4,
+        "estimates": {**nothing, **changes.pop("estimates", {})},
+        **changes,
+    }
+
+
+def test_an_audit_is_told_with_what_it_found_and_nothing_that_it_did_not_look_for():
+    found = {
+        "initial": estimate(2, 20, 0.1, [0.02, 0.3]),
+        "auto": {**estimate(1, 10, 0.1, [0.0025, 0.4]), "promise": 0.95, "revoked": True},
+    }
+    text = outcome.audit_message(audit_result(estimates=found), "s3://b/result.json", "s3://b/audited")
+    assert text.splitlines() == [
+        "The audit digits-r3-12345678 of the labelling job digits-r3-a1-89abcdef ended.",
+        "30 of 120 labels were looked at: 27 accepted, 1 fixed, 2 rejected.",
+        "Wrong labels before the audit: 10.0% (2 of 20; 95% interval 2.0% to 30.0%).",
+        "Wrong labels of the model: 10.0% (1 of 10; 95% interval 0.2% to 40.0%).",
+        "Labelled again by others: 1, by an expert: 1. Taken back: 0 without a right label, 4 of the "
+        "model's. Left without a verdict: 3.",
+        "Result: s3://b/result.json",
+        "Labels: s3://b/audited",
+    ]
+
+
+def test_an_audit_without_a_job_or_a_verdict_is_told_too():
+    found = {"initial": estimate(0, 0, None, [0.0, 1.0])}
+    text = outcome.audit_message(audit_result(job_name=None, estimates=found), "s3://b/r", "s3://b/a")
+    assert text.startswith("The audit digits-r3-12345678 ended.\n")
+    assert "Wrong labels before the audit: not known, for none was judged." in text
+
+
+@pytest.mark.parametrize(
+    ("of_campaign", "advice"),
+    [(True, "start the campaign's request again"), (False, "start the audit's state machine again")],
+)
+def test_an_audit_that_failed_says_what_to_do(of_campaign, advice):
+    text = outcome.audit_failure_message("theirs-12345678", "States.Timeout: too late", of_campaign)
+    assert text.startswith("The audit theirs-12345678 failed.\nReason: States.Timeout: too late\n")
+    assert advice in text
+
+
+def test_the_subject_about_an_audit_fits_into_a_notification():
+    assert outcome.audit_subject("x" * 63, "succeeded").startswith("Truthloop: audit xxx")
+    assert len(outcome.audit_subject("x" * 200, "succeeded")) == 100

@@ -13,8 +13,10 @@ from truthloop.prepare import prepare
 from truthloop.request import parse_request
 from truthloop.s3 import S3Gateway
 from unit.core.kit import (
+    AUDITORS_ARN,
     DATA_BUCKET,
     EXECUTION_ARN,
+    GOLD_URI,
     INPUT_BUCKET,
     MANIFEST_URI,
     WORKTEAM_ARN,
@@ -40,7 +42,15 @@ def supply(world, rows=20, **keys) -> None:
     put_objects(world, made)
 
 
-def check(world, document=None, **changes):
+def supply_gold(world, rows=4, **keys) -> list[dict]:
+    """A manifest of `rows` labelled rows of other objects than the campaign's, and their objects."""
+    made = [image_row(1000 + number, **{"label": number % 2, **keys}) for number in range(rows)]
+    world.put_manifest(made, GOLD_URI)
+    put_objects(world, made)
+    return made
+
+
+def check(world, document=None, auditors=AUDITORS_ARN, **changes):
     return preflight.check(
         request_document(**changes) if document is None else document,
         s3=world.s3,
@@ -48,6 +58,7 @@ def check(world, document=None, **changes):
         data_bucket=DATA_BUCKET,
         workteam_arn=WORKTEAM_ARN,
         now=NOW,
+        auditors_workteam_arn=auditors,
     )
 
 
@@ -79,8 +90,11 @@ def test_a_good_request_comes_back_complete_with_an_estimate(world):
         "seed_round_objects": 10,
         "round_objects": 3,
         "objects": 20,
+        "gold_objects": 0,
+        "audited_objects": 0,
         "first_rounds_usd": round(13 * (0.08 + 3 * 0.012), 2),
         "labeling_usd": round(20 * (0.08 + 3 * 0.012), 2),
+        "audit_usd": 0.0,
     }
 
 
@@ -392,3 +406,183 @@ def test_a_data_bucket_that_may_not_be_read_is_one_problem_among_the_others(worl
 def test_what_is_no_request_is_refused(world, document):
     with pytest.raises(InvalidRequest, match="a JSON object"):
         preflight.check(document, world.s3, world.teams, DATA_BUCKET, WORKTEAM_ARN, NOW)
+
+
+# ---- audits
+
+
+AUDITED = {"policy": "sample"}
+
+
+def test_auditors_are_looked_up_only_where_labels_are_audited(world):
+    supply(world)
+    world.teams = Teams(arns=(WORKTEAM_ARN,))
+    check(world)
+    text = only_refusal(world, audit=AUDITED)
+    assert text.startswith("audit.workteam_arn is ")
+    assert "Work team auditors does not exist" in text
+
+
+def test_an_audit_without_auditors_is_refused(world):
+    supply(world)
+    assert refusals(world, auditors=None, audit=AUDITED) == [
+        (
+            "audit.workteam_arn",
+            "audit.workteam_arn is missing; allowed: the ARN of a work team, because the stack has no "
+            "auditors of its own. Name a team of auditors, deploy the stack with one, or audit nothing.",
+        )
+    ]
+    check(world, auditors=None, audit={**AUDITED, "workteam_arn": AUDITORS_ARN})
+
+
+@pytest.mark.parametrize(
+    ("auditors", "audit", "labeling"),
+    [
+        (WORKTEAM_ARN, {}, {}),
+        (None, {"workteam_arn": WORKTEAM_ARN}, {}),
+        (AUDITORS_ARN, {}, {"workteam_arn": AUDITORS_ARN}),
+        (AUDITORS_ARN, {"workteam_arn": AUDITORS_ARN}, {"workteam_arn": AUDITORS_ARN}),
+    ],
+)
+def test_nobody_audits_their_own_labels(world, auditors, audit, labeling):
+    supply(world)
+    found = refusals(world, auditors=auditors, audit=AUDITED | audit, labeling=labeling)
+    assert [path for path, _ in found] == ["audit.workteam_arn"]
+    assert "which labels as well" in found[0][1]
+
+
+def test_the_experts_team_is_looked_up_too(world):
+    supply(world)
+    experts = AUDITORS_ARN.replace("auditors", "experts")
+    text = only_refusal(world, audit={**AUDITED, "expert_workteam_arn": experts})
+    assert text.startswith("audit.expert_workteam_arn is ")
+    assert "Work team experts does not exist" in text
+
+
+def test_an_audit_without_a_deployed_template_is_named(world):
+    supply(world)
+    world.client.delete_object(Bucket=DATA_BUCKET, Key="templates/audit/template.liquid.html")
+    check(world)
+    assert "templates/audit/template.liquid.html does not exist" in only_refusal(world, audit=AUDITED)
+
+
+def test_the_verdicts_are_part_of_the_cost(world):
+    supply(world)
+    audit = {"policy": "all", "auditors_per_object": 2, "final_sample": 1}
+    estimate = check(world, audit=audit).estimate
+    # Of 10, 3, 3, 3 and 1 objects all are audited, and one of each round once more.
+    assert estimate.audited_objects == 25
+    assert estimate.audit_usd == pytest.approx(25 * (0.08 + 2 * 0.012))
+    assert estimate.labeling_usd == pytest.approx(20 * (0.08 + 3 * 0.012))
+    first = 13 * (0.08 + 3 * 0.012) + 15 * (0.08 + 2 * 0.012)
+    assert estimate.first_rounds_usd == pytest.approx(first, abs=0.005)
+    dearer = check(world, audit={**audit, "price_per_answer_usd": 0.5}).estimate
+    assert dearer.audit_usd == pytest.approx(25 * (0.08 + 2 * 0.5))
+    assert "and their audit" in only_refusal(world, audit=audit, stop={"budget_usd": first - 0.02})
+    assert check(world, audit=audit, stop={"budget_usd": first + 0.02})
+
+
+def test_the_models_labels_are_audited_from_the_first_round_with_a_model(world):
+    supply(world)
+    audit = {"policy": "all", "auto_sample": 7}
+    plain = check(world, audit=audit).estimate.audited_objects
+    promised = check(world, audit=audit, auto_labeling={"target_precision": 0.9}).estimate.audited_objects
+    assert promised == plain + 4 * 7
+
+
+# ---- gold items
+
+
+GOLD = {"manifest_uri": GOLD_URI, "share": 0.2}
+
+
+def test_gold_items_are_part_of_the_cost(world):
+    supply(world)
+    supply_gold(world)
+    estimate = check(world, gold=GOLD).estimate
+    # A fifth of 10, 3, 3, 3 and 1 objects, rounded up.
+    assert (estimate.objects, estimate.gold_objects) == (20, 2 + 1 + 1 + 1 + 1)
+    assert estimate.labeling_usd == pytest.approx(26 * (0.08 + 3 * 0.012), abs=0.005)
+    supply_gold(world, rows=1)
+    assert check(world, gold=GOLD).estimate.gold_objects == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "Cannot read s3://truthloop-test-input/gold.manifest"),
+        (b"", "a manifest with no rows"),
+        (b'{"source-ref": 7}\n', "don't name one object"),
+        (b"{\n", "not a JSON object"),
+    ],
+)
+def test_a_gold_manifest_that_cannot_be_used_is_named(world, content, says):
+    supply(world)
+    if content is not None:
+        world.put(GOLD_URI, content)
+    found = refusals(world, gold=GOLD)
+    assert {path for path, _ in found} == {"gold.manifest_uri"}
+    assert says in "\n".join(text for _, text in found)
+
+
+def test_the_faults_of_gold_items_are_all_told_by_their_lines(world):
+    supply(world)
+    rows = supply_gold(world, rows=6)
+    del rows[0]["label"]
+    rows[1]["label"] = None
+    rows[2]["label"] = 2
+    rows[3]["label-metadata"] = "by hand"
+    rows[5] = rows[4]
+    world.put_manifest(rows, GOLD_URI)
+    found = refusals(world, gold=GOLD)
+    assert {path for path, _ in found} == {"gold.manifest_uri"}
+    texts = "\n".join(text for _, text in found)
+    for part in (
+        "have no label, 2 in all: line 1 (label), line 2 (label)",
+        "line 3 (label: 2)",
+        "line 4 ('by hand')",
+        "line 6 (as line 5)",
+    ):
+        assert part in texts
+
+
+def test_a_gold_item_is_no_object_of_the_campaign(world):
+    supply(world)
+    rows = supply_gold(world)
+    world.put_manifest([*rows, image_row(3, label=1)], GOLD_URI)
+    text = only_refusal(world, gold=GOLD)
+    assert "show an object of manifest_uri as well, 1 in all: line 5" in text
+
+
+def test_the_objects_of_gold_items_are_looked_at_too(world):
+    supply(world)
+    supply_gold(world)
+    world.client.delete_object(Bucket=INPUT_BUCKET, Key="images/1002.png")
+    text = only_refusal(world, gold=GOLD)
+    assert text.startswith("gold.manifest_uri is a manifest of objects such as ")
+    assert "1002.png" in text
+
+
+@pytest.mark.parametrize("task_type", task_types.names())
+def test_gold_items_have_labels_of_the_task_type(world, task_type):
+    module = task_types.get(task_type)
+    attribute = "label-ref" if module.LABEL_KIND == labels.MASK else "label"
+    changes = {"task_type": task_type, "label_attribute": attribute, "gold": GOLD}
+    world.put(f"s3://{DATA_BUCKET}/templates/{task_type}/template.liquid.html", "<p></p>")
+    images = [image_row(number) for number in range(24)]
+    texts = [{"source": str(number)} for number in range(24)]
+    put_objects(world, images)
+    rows = texts if module.SOURCE_KEY == "source" else images
+    world.put_manifest(rows[:20])
+    values = {
+        labels.CLASS: 1,
+        labels.CLASSES: [0, 1],
+        labels.BOXES: {"image_size": [], "annotations": []},
+        labels.MASK: "s3://bucket/mask.png",
+    }
+    for kind, value in values.items():
+        world.put_manifest([{**row, attribute: value} for row in rows[20:]], GOLD_URI)
+        if kind == module.LABEL_KIND:
+            assert check(world, **changes).estimate.gold_objects
+        else:
+            assert "something else than a label" in only_refusal(world, **changes)

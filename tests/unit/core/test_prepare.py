@@ -30,6 +30,7 @@ from truthloop.splits import Splits
 from unit.core.kit import (
     DATA_BUCKET,
     EXECUTION_ARN,
+    GOLD_URI,
     INPUT_BUCKET,
     MANIFEST_URI,
     WORKTEAM_ARN,
@@ -189,22 +190,24 @@ class Mortal(S3Gateway):
 
 def test_a_campaign_that_was_interrupted_anywhere_is_completed_to_the_same_result(world):
     world.put_manifest([image_row(number, label=number % 2 if number < 9 else None) for number in range(30)])
-    begin(world)
+    world.put_manifest([image_row(100 + number, label=1) for number in range(5)], GOLD_URI)
+    gold = {"gold": {"manifest_uri": GOLD_URI}}
+    begin(world, **gold)
     expected = without_circumstances(written(world))
     interruptions = 0
-    for writes in range(1, 10):
+    for writes in range(1, 12):
         for after in (False, True):
             for key in written(world):
                 world.client.delete_object(Bucket=DATA_BUCKET, Key=key)
             try:
-                begin(world, Mortal(world.client, writes, after))
+                begin(world, Mortal(world.client, writes, after), **gold)
             except Interruption:
                 interruptions += 1
-            start = begin(world, execution_arn=EXECUTION_ARN + "-2", now=LATER)
+            start = begin(world, execution_arn=EXECUTION_ARN + "-2", now=LATER, **gold)
             assert without_circumstances(written(world)) == expected
             assert start.campaign == load_campaign(world.s3, LAYOUT)
-    # Four objects, before and after each.
-    assert interruptions == 8
+    # Five objects, before and after each.
+    assert interruptions == 10
 
 
 def test_a_repetition_changes_nothing(world):
@@ -277,6 +280,15 @@ def test_a_manifest_that_breaks_the_rules_creates_nothing(world, rows, error, sa
     world.put_manifest(rows)
     with pytest.raises(error, match=says):
         begin(world)
+    assert written(world) == {}
+    assert world.ledger_entries() == []
+
+
+def test_a_gold_manifest_that_breaks_the_rules_creates_nothing(world):
+    world.put_manifest([image_row(number) for number in range(20)])
+    world.put_manifest([image_row(100)], GOLD_URI)
+    with pytest.raises(InvalidManifest, match=r"Line 1 of s3://.*gold.* has no label"):
+        begin(world, gold={"manifest_uri": GOLD_URI})
     assert written(world) == {}
     assert world.ledger_entries() == []
 

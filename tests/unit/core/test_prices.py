@@ -52,3 +52,10 @@ def test_a_price_that_nobody_knows_is_asked_for():
         prices.resolve("x", {})
     given = {"ground_truth_per_object_usd": 1, "answer_usd": 2}
     assert prices.resolve("x", given).ground_truth_per_object_usd == 1
+
+
+def test_a_verdict_costs_what_an_answer_does_unless_it_has_a_price():
+    shown = PRICES.labeling(objects=3, answers=0)
+    assert PRICES.auditing(objects=3, verdicts=5) == pytest.approx(shown + 5 * PRICES.answer_usd)
+    assert PRICES.auditing(3, 5, verdict_usd=0.0) == pytest.approx(shown)
+    assert PRICES.auditing(3, 5, verdict_usd=2.0) == pytest.approx(shown + 10)

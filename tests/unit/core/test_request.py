@@ -12,8 +12,18 @@ from hypothesis import strategies as st
 
 from truthloop import task_types
 from truthloop.errors import InvalidRequest
-from truthloop.request import CampaignRequest, parse_request, read_request, schema_table, value_of
-from unit.core.kit import examples, request_document
+from truthloop.request import (
+    Audit,
+    CampaignRequest,
+    parse_audit,
+    parse_request,
+    read_request,
+    schema_table,
+    value_of,
+)
+from unit.core.kit import WORKTEAM_ARN, examples, request_document
+
+PUBLIC_CROWD = "arn:aws:sagemaker:us-east-1:394669845002:workteam/public-crowd/default"
 
 
 def problems_of(document) -> dict[str, str]:
@@ -47,6 +57,21 @@ def test_the_defaults_are_the_documented_ones():
         },
         "selection": {"strategy": "margin", "seed_size": 50, "round_size": 50, "random_control": False},
         "splits": {"test_fraction": 0.2, "validation_fraction": 0.1, "stratify_by": None},
+        "audit": {
+            "policy": "none",
+            "random_share": 0.05,
+            "risk_share": 0.05,
+            "minimum": 20,
+            "auto_sample": 50,
+            "final_sample": 0,
+            "auditors_per_object": 1,
+            "relabel_rounds": 2,
+            "workteam_arn": None,
+            "expert_workteam_arn": None,
+            "price_per_answer_usd": None,
+        },
+        "gold": {"manifest_uri": None, "share": 0.05},
+        "auto_labeling": {"target_precision": None},
         "model": {"adapter": None, "hyperparameters": {}},
         "scoring": {"shards": 2},
         "label_remaining": "model",
@@ -101,6 +126,19 @@ requests = st.fixed_dictionaries(
                 "deadline": maybe()
                 | st.datetimes(timezones=st.timezones()).map(lambda time: time.isoformat()),
             },
+        ),
+        "audit": st.fixed_dictionaries(
+            {},
+            optional={
+                "policy": st.sampled_from(["none", "sample", "all"]),
+                "random_share": st.floats(0, 1),
+                "final_sample": st.integers(0, 10_000),
+                "price_per_answer_usd": maybe() | st.floats(0, 1000),
+            },
+        ),
+        "gold": st.fixed_dictionaries(
+            {"manifest_uri": maybe() | st.just("s3://bucket/gold.manifest")},
+            optional={"share": st.floats(0.001, 0.5)},
         ),
         "prices": st.dictionaries(st.sampled_from(["answer_usd", "batch_vcpu_hour_usd"]), st.floats(0, 10)),
         "seed": st.integers(0, 2**31 - 1),
@@ -224,6 +262,52 @@ def test_five_mistakes_are_listed_in_one_answer():
         ({"model": {"hyperparameters": {"x": "\ud800"}}}, "model.hyperparameters", "surrogate"),
         ({"scoring": {"shards": 1}}, "scoring.shards", "2 to 10000"),
         ({"label_remaining": "people"}, "label_remaining", '"model", "nobody"'),
+        ({"audit": {"policy": "some"}}, "audit.policy", '"none", "sample", "all"'),
+        ({"audit": {"policy": None}}, "audit.policy", "is null"),
+        ({"audit": {"random_share": 1.1}}, "audit.random_share", "from 0 to 1"),
+        ({"audit": {"risk_share": "0.1"}}, "audit.risk_share", "without quotes"),
+        ({"audit": {"minimum": 0}}, "audit.minimum", "1 to 10000"),
+        ({"audit": {"auto_sample": 10_001}}, "audit.auto_sample", "Lower it."),
+        ({"audit": {"final_sample": -1}}, "audit.final_sample", "0 to 10000"),
+        ({"audit": {"auditors_per_object": 10}}, "audit.auditors_per_object", "1 to 9"),
+        ({"audit": {"relabel_rounds": 10}}, "audit.relabel_rounds", "0 to 9"),
+        ({"audit": {"workteam_arn": "auditors"}}, "audit.workteam_arn", "an ARN such as"),
+        (
+            {"audit": {"workteam_arn": WORKTEAM_ARN}, "labeling": {"workteam_arn": WORKTEAM_ARN}},
+            "audit.workteam_arn",
+            "another work team than labeling.workteam_arn",
+        ),
+        ({"audit": {"workteam_arn": PUBLIC_CROWD}}, "audit.workteam_arn", "private or a vendor's"),
+        (
+            {"audit": {"expert_workteam_arn": PUBLIC_CROWD}},
+            "audit.expert_workteam_arn",
+            "private or a vendor's",
+        ),
+        ({"audit": {"price_per_answer_usd": -1}}, "audit.price_per_answer_usd", "Raise it."),
+        ({"audit": {"share": 0.1}}, "audit.share", "Write it as gold.share."),
+        ({"gold": {"manifest_uri": "gold.manifest"}}, "gold.manifest_uri", "s3://bucket/key"),
+        ({"gold": {"share": 0}}, "gold.share", "above 0 to 0.5"),
+        ({"auto_labeling": {"target_precision": 0.4}}, "auto_labeling.target_precision", "from 0.5"),
+        ({"auto_labeling": {"target_precision": 1}}, "auto_labeling.target_precision", "to 0.9999"),
+        ({"auto_labeling": {"target_precision": 0.95}}, "audit.policy", "a promise that nobody checks"),
+        (
+            {
+                "auto_labeling": {"target_precision": 0.95},
+                "audit": {"policy": "sample"},
+                "splits": {"validation_fraction": 0},
+            },
+            "splits.validation_fraction",
+            "chosen on the validation split",
+        ),
+        (
+            {
+                "task_type": "bounding-box",
+                "auto_labeling": {"target_precision": 0.95},
+                "audit": {"policy": "all"},
+            },
+            "auto_labeling.target_precision",
+            "people label all",
+        ),
         ({"stop": {"max_rounds": 0}}, "stop.max_rounds", "Raise it."),
         ({"stop": {"budget_usd": float("inf")}}, "stop.budget_usd", "Lower it."),
         ({"stop": {"budget_usd": float("nan")}}, "stop.budget_usd", "Lower it."),
@@ -269,7 +353,7 @@ def test_every_required_key_is_asked_for():
 
 
 def test_the_public_crowd_needs_a_price_and_a_short_availability():
-    arn = "arn:aws:sagemaker:us-east-1:394669845002:workteam/public-crowd/default"
+    arn = PUBLIC_CROWD
     found = problems_of(request_document(labeling={"workteam_arn": arn}))
     assert list(found) == ["labeling.price_per_answer_usd", "labeling.task_availability_seconds"]
     enough = {"workteam_arn": arn, "price_per_answer_usd": 0.012, "task_availability_seconds": 43_200}
@@ -354,3 +438,56 @@ def test_requests_cannot_be_changed():
     with pytest.raises(AttributeError):
         request.seed = 2
     assert isinstance(request, CampaignRequest)
+
+
+@pytest.mark.parametrize("task_type", task_types.names())
+def test_the_model_labels_by_itself_only_what_has_one_category(task_type):
+    kind = task_types.get(task_type).LABEL_KIND
+    found = problems_of(
+        request_document(
+            task_type=task_type,
+            label_attribute="label-ref" if kind == "mask" else "label",
+            auto_labeling={"target_precision": 0.95},
+            audit={"policy": "sample"},
+        )
+    )
+    assert list(found) == ([] if kind == "class" else ["auto_labeling.target_precision"])
+
+
+def test_defaults_of_what_is_not_used_are_no_problem():
+    assert problems_of(request_document(gold={"share": 0.1}, audit={"final_sample": 9})) == {}
+    assert not parse_request(request_document()).audit.is_wanted
+    assert parse_request(request_document(audit={"policy": "sample"})).audit.is_wanted
+
+
+def test_an_audit_of_its_own_has_the_keys_of_a_requests_and_a_null_is_the_default():
+    given = {"policy": "all", "random_share": None, "workteam_arn": WORKTEAM_ARN, "final_sample": 3}
+    policy = parse_audit(given)
+    assert policy == Audit(policy="all", workteam_arn=WORKTEAM_ARN, final_sample=3)
+    assert parse_audit(policy.to_document()) == policy
+    assert (
+        policy.to_document()
+        == parse_request(request_document(audit=given | {"random_share": 0.05})).to_document()["audit"]
+    )
+    with pytest.raises(InvalidRequest, match=r"audit\.minimum is 0.*\n.*audit\.sharre is an unknown key"):
+        parse_audit({"minimum": 0, "sharre": 1})
+    with pytest.raises(InvalidRequest, match="a JSON object"):
+        parse_audit("all")
+
+
+@pytest.mark.parametrize(
+    ("policy", "labels", "by_model", "expected"),
+    [
+        ({"policy": "none", "final_sample": 5}, 100, True, 0),
+        ({"policy": "all"}, 100, False, 100),
+        ({"policy": "all", "final_sample": 30}, 20, False, 40),
+        # 29 of 100 exactly, though 0.29 * 100 is less; at least the minimum; never more than there are.
+        ({"policy": "sample", "random_share": 0.29, "risk_share": 0.07}, 100, False, 36),
+        ({"policy": "sample"}, 100, False, 25),
+        ({"policy": "sample"}, 10, False, 10),
+        ({"policy": "sample", "auto_sample": 7}, 100, True, 32),
+        ({"policy": "all"}, 0, False, 0),
+    ],
+)
+def test_the_verdicts_of_a_round_can_be_told_before(policy, labels, by_model, expected):
+    assert parse_audit(policy).expected_verdicts(labels, by_model) == expected

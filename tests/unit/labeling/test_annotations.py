@@ -74,6 +74,8 @@ def test_a_manifest_line_becomes_a_task_with_a_boolean_flag() -> None:
             "suggestion": None,
             "instructions": "",
             "context": "",
+            "feedback": [],
+            "previous": "",
         },
         "isHumanAnnotationRequired": True,
     }

@@ -100,6 +100,8 @@ def test_a_row_becomes_a_task_with_all_that_the_templates_use(task_type: str) ->
         "suggestion": None,
         "instructions": "Look <twice>.",
         "context": "左から2番目",
+        "feedback": [],
+        "previous": "",
     }
 
 

@@ -145,6 +145,8 @@ def test_a_round_is_labelled_and_merged_through_the_functions(
             "suggestion": None,
             "instructions": "",
             "context": "",
+            "feedback": [],
+            "previous": "",
         },
         "isHumanAnnotationRequired": True,
     }
@@ -173,7 +175,7 @@ def test_a_round_is_labelled_and_merged_through_the_functions(
         "merge_labels",
         {"campaign": {"name": "digits"}, "round": 0, "labeling": executions.successes["token-1"]},
     )
-    assert merged == {"labeled": 1, "failed": 0}
+    assert merged == {"labeled": 1, "failed": 0, "auto": 0}
     [row] = read_master(prepared, LAYOUT.master_manifest())
     assert (row["label"], row["truthloop"]["labeled_by"], row["truthloop"]["job"]) == (2, "people", NAME)
 

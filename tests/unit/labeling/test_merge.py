@@ -7,11 +7,13 @@ import pytest
 
 from truthloop import manifest
 from truthloop.errors import ObjectChanged, ObjectNotFound, UnknownRow
+from truthloop.gold import gold_id
 from truthloop.labeling.jobs import JobsTable, UnknownLabelingJob
 from truthloop.manifest import Row, encode_row, is_given_up, read_master, with_provenance
 from truthloop.merge import WrongLabelingJob, merge_labels
 from truthloop.s3 import S3Gateway
 from unit.labeling.kit import LAYOUT, record
+from unit.labeling.kit import campaign as prepared_campaign
 
 ROUND = 3
 JOB = "digits-r3-a1-0123abcd"
@@ -105,6 +107,15 @@ def test_a_jobs_labels_reach_their_rows_and_nothing_else_changes(
         "labeled_by": "people",
         "annotators": 3,
         "failures": 0,
+        "history": [
+            {
+                "at": "2030-01-10T12:00:00+00:00",
+                "event": "labeled",
+                "round": ROUND,
+                "job": JOB,
+                "annotators": 3,
+            }
+        ],
     }
 
 
@@ -288,6 +299,8 @@ def test_the_round_records_what_the_merge_brought(campaign: S3Gateway, jobs: Job
         "labeled": 1,
         "failed": 1,
         "answers": 0,
+        "gold": {"objects": 0, "answers": 0},
+        "auto": 0,
     }
 
 
@@ -303,6 +316,8 @@ def test_a_round_with_nothing_to_label_is_recorded_and_merges_nothing(
         "labeled": 0,
         "failed": 0,
         "answers": 0,
+        "gold": {"objects": 0, "answers": 0},
+        "auto": 0,
     }
 
 
@@ -325,3 +340,219 @@ def test_a_merge_that_keeps_losing_the_race_fails_clearly(
         merge_labels(campaign, jobs, LAYOUT, ROUND, task_output())
     assert not campaign.exists(LAYOUT.merge(ROUND))
     assert manifest.is_labeled(master(campaign)["a"], "label") is False
+
+
+# ---- history
+
+
+def selection_event(round_number: int = ROUND) -> dict[str, Any]:
+    return {
+        "at": "2030-01-09T12:00:00+00:00",
+        "event": "selected",
+        "round": round_number,
+        "job": None,
+        "reason": "margin",
+        "score": 0.25,
+    }
+
+
+def events(row: Row) -> list[tuple[str, int]]:
+    return [(each["event"], each["round"]) for each in row["truthloop"]["history"]]
+
+
+def test_a_row_remembers_why_it_was_chosen_and_that_it_was_labelled(
+    campaign: S3Gateway, jobs: JobsTable
+) -> None:
+    chosen, unlucky = labeled("a"), failed("b")
+    chosen["truthloop"]["history"] = [selection_event()]
+    unlucky["truthloop"]["history"] = [selection_event()]
+    write_output(campaign, [chosen, unlucky])
+    merge_labels(campaign, jobs, LAYOUT, ROUND, task_output())
+    rows = master(campaign)
+    assert events(rows["a"]) == [("selected", ROUND), ("labeled", ROUND)]
+    assert rows["a"]["truthloop"]["history"][0] == selection_event()
+    assert events(rows["b"]) == [("selected", ROUND)]
+
+
+def test_a_label_that_came_too_late_to_stand_is_remembered_too(campaign: S3Gateway, jobs: JobsTable) -> None:
+    write_output(campaign, [labeled("a", label=0, date="10")])
+    write_output(campaign, [labeled("a", label=1, job=OTHER_JOB, date="11")], job=OTHER_JOB)
+    merge_labels(campaign, jobs, LAYOUT, ROUND + 1, task_output(OTHER_JOB))
+    merge_labels(campaign, jobs, LAYOUT, ROUND, task_output())
+    row = master(campaign)["a"]
+    assert row["label"] == 1
+    assert events(row) == [("labeled", ROUND), ("labeled", ROUND + 1)]
+
+
+# ---- gold items
+
+
+def gold_row(name: str, **keys: Any) -> Row:
+    row = {"source-ref": source(name), **keys}
+    return {**row, "truthloop": {"id": gold_id(row), "gold": True, "round": ROUND, "reason": "gold"}}
+
+
+def answer(worker: int, second: int = 0) -> dict[str, Any]:
+    return {
+        "answerContent": {},
+        "submissionTime": f"2030-01-10T11:00:{second:02d}.000Z",
+        "workerId": f"private.us-east-1.{worker}",
+    }
+
+
+def test_gold_items_are_counted_and_never_reach_the_master(campaign: S3Gateway, jobs: JobsTable) -> None:
+    campaign.write_lines_once(LAYOUT.gold_manifest(), [encode_row(gold_row("gold-1", label=1))])
+    sent = [selected("a"), gold_row("gold-1"), selected("b"), gold_row("gold-2")]
+    campaign.write_lines_once(LAYOUT.selection_manifest(ROUND), map(encode_row, sent))
+    details = metadata(JOB, "10", annotators=3)
+    reason = metadata(JOB, "10", **{"failure-reason": "Nobody answered."})
+    write_output(
+        campaign,
+        [
+            labeled("a"),
+            gold_row("gold-1", label=0, **{"label-metadata": details}),
+            failed("b"),
+            gold_row("gold-2", **{"label-metadata": reason}),
+        ],
+    )
+    responses = f"{LAYOUT.labeling_prefix()}{JOB}/annotations/worker-response/iteration-1"
+    for index, workers in ((0, 3), (1, 2), (2, 3), (3, 1)):
+        for worker in range(workers):
+            campaign.write_json(f"{responses}/{index}/{worker}.json", {"answers": [answer(worker)]})
+    before = list(master(campaign))
+    summary = merge_labels(campaign, jobs, LAYOUT, ROUND, task_output())
+    assert (summary.labeled, summary.failed, summary.answers) == (1, 1, 6)
+    assert campaign.read_json(LAYOUT.merge(ROUND))["gold"] == {"objects": 1, "answers": 3}
+    assert list(master(campaign)) == before
+    assert not [row for row in master(campaign).values() if row["truthloop"].get("gold")]
+    assert merge_labels(campaign, jobs, LAYOUT, ROUND, task_output()) == summary
+
+
+# ---- what the model labels
+
+
+MODEL = "s3://data-bucket/campaigns/digits/rounds/2/model/model.tar.gz"
+
+
+def auto(name: str, label: int = 0, date: str = "09", round_number: int = ROUND) -> Row:
+    """A row as select writes it into auto.manifest."""
+    at = f"2030-01-{date}T12:00:00+00:00"
+    row = master_row(name)
+    row["truthloop"] |= {
+        "round": round_number,
+        "reason": "auto",
+        "score": 0.01,
+        "model": MODEL,
+        "labeled_by": "model",
+        "history": [
+            {
+                "at": at,
+                "event": "auto-labeled",
+                "round": round_number,
+                "job": None,
+                "model": MODEL,
+                "confidence": 0.99,
+            }
+        ],
+    }
+    described = {
+        "type": "groundtruth/image-classification",
+        "human-annotated": "no",
+        "class-name": "cat",
+        "confidence": 0.99,
+        "creation-date": f"2030-01-{date}T12:00:00.000000",
+        "job-name": "truthloop/digits",
+    }
+    return {**row, "label": label, "label-metadata": described}
+
+
+def write_auto(
+    s3: S3Gateway, rows: list[Row], round_number: int = ROUND, held_out: tuple[str, ...] = ()
+) -> None:
+    s3.write_json(LAYOUT.campaign_document(), prepared_campaign().to_document())
+    splits = {"seed": 1, "test": [identifier(name) for name in held_out], "validation": []}
+    s3.write_json(LAYOUT.splits(), {**splits, "stratified_by": None})
+    uri = LAYOUT.auto_manifest(round_number)
+    s3.write_bytes(uri, "".join(encode_row(row) + "\n" for row in rows).encode())
+
+
+def test_a_round_merges_the_models_labels_beside_peoples(campaign: S3Gateway, jobs: JobsTable) -> None:
+    write_output(campaign, [labeled("a", label=2)])
+    write_auto(campaign, [auto("c"), auto("d", label=1)])
+    summary = merge_labels(campaign, jobs, LAYOUT, ROUND, task_output())
+    assert (summary.labeled, summary.auto) == (1, 2)
+    rows = master(campaign)
+    assert [rows[name].get("label") for name in IDS] == [2, None, 0, 1]
+    assert rows["c"]["weather"] == "rain over c"
+    assert rows["c"]["label-metadata"]["human-annotated"] == "no"
+    assert rows["c"]["truthloop"] == {**auto("c")["truthloop"], "failures": 0}
+    etag = campaign.head(LAYOUT.master_manifest()).etag
+    assert merge_labels(campaign, jobs, LAYOUT, ROUND, task_output()) == summary
+    assert campaign.head(LAYOUT.master_manifest()).etag == etag
+
+
+def test_a_round_with_nothing_for_people_still_merges_the_models_labels(
+    campaign: S3Gateway, jobs: JobsTable
+) -> None:
+    write_auto(campaign, [auto("c")])
+    summary = merge_labels(campaign, jobs, LAYOUT, ROUND, NOTHING)
+    assert (summary.job, summary.labeled, summary.auto) == (None, 0, 1)
+    assert master(campaign)["c"]["truthloop"]["labeled_by"] == "model"
+    assert campaign.read_json(LAYOUT.merge(ROUND))["auto"] == 1
+
+
+def test_an_empty_manifest_of_the_models_labels_is_no_label(campaign: S3Gateway, jobs: JobsTable) -> None:
+    before = master(campaign)
+    write_auto(campaign, [])
+    assert merge_labels(campaign, jobs, LAYOUT, ROUND, NOTHING).auto == 0
+    assert master(campaign) == before
+
+
+@pytest.mark.parametrize("people_first", [True, False])
+@pytest.mark.parametrize("date", ["08", "12"])
+def test_the_model_never_replaces_a_persons_label(
+    campaign: S3Gateway, jobs: JobsTable, people_first: bool, date: str
+) -> None:
+    write_output(campaign, [labeled("a", label=2)])
+    write_auto(campaign, [auto("a", date=date, round_number=ROUND + 1)], ROUND + 1)
+    merges = [(ROUND, task_output()), (ROUND + 1, NOTHING)]
+    for round_number, labeling in merges if people_first else merges[::-1]:
+        merge_labels(campaign, jobs, LAYOUT, round_number, labeling)
+    row = master(campaign)["a"]
+    assert (row["label"], row["truthloop"]["labeled_by"], row["truthloop"]["job"]) == (2, "people", JOB)
+    assert row["truthloop"]["reason"] == "margin"
+    assert sorted(events(row)) == [("auto-labeled", ROUND + 1), ("labeled", ROUND)]
+
+
+def test_in_one_round_a_persons_label_stands_before_the_models(campaign: S3Gateway, jobs: JobsTable) -> None:
+    write_output(campaign, [labeled("a", label=2), failed("b")])
+    write_auto(campaign, [auto("a", date="20"), auto("b", date="20")])
+    merge_labels(campaign, jobs, LAYOUT, ROUND, task_output())
+    rows = master(campaign)
+    assert (rows["a"]["label"], rows["a"]["truthloop"]["labeled_by"]) == (2, "people")
+    assert events(rows["a"]) == [("labeled", ROUND), ("auto-labeled", ROUND)]
+    # Whom people could not label the model may, and the failure still counts.
+    assert (rows["b"]["label"], rows["b"]["truthloop"]["labeled_by"]) == (0, "model")
+    assert rows["b"]["truthloop"]["failures"] == 1
+
+
+def test_a_label_of_the_input_stays_and_held_out_rows_are_left_alone(
+    campaign: S3Gateway, jobs: JobsTable
+) -> None:
+    given = {**master_row("a", label=2)}
+    rows = [given, *(master_row(name) for name in IDS[1:])]
+    uri = LAYOUT.master_manifest()
+    campaign.write_bytes(uri, "".join(encode_row(row) + "\n" for row in rows).encode())
+    write_auto(campaign, [auto("a"), auto("b"), auto("c")], held_out=("b",))
+    assert merge_labels(campaign, jobs, LAYOUT, ROUND, NOTHING).auto == 2
+    found = master(campaign)
+    assert (found["a"]["label"], found["a"]["truthloop"]["labeled_by"]) == (2, "input")
+    assert found["b"] == master_row("b")
+    assert found["c"]["label"] == 0
+
+
+def test_a_row_of_the_models_that_the_master_lacks_is_named(campaign: S3Gateway, jobs: JobsTable) -> None:
+    write_auto(campaign, [auto("stranger")])
+    with pytest.raises(UnknownRow, match="output of the model has 1 rows"):
+        merge_labels(campaign, jobs, LAYOUT, ROUND, NOTHING)
+    assert not campaign.exists(LAYOUT.merge(ROUND))

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from truthloop import labels, task_types
+from truthloop.layout import AUDIT_TEMPLATE
 from truthloop.task_types import InvalidDataObject, MalformedAnswer, UnknownTaskType
 from unit.labeling.kit import CATEGORIES, ROOT
 
@@ -14,7 +15,7 @@ ROW = {"source-ref": "s3://images/1.png", "truthloop": {"id": "1"}}
 
 def test_every_module_is_a_task_type_with_a_template_of_the_same_name() -> None:
     folders = {path.parent.name for path in (ROOT / "ui_templates").glob("*/template.liquid.html")}
-    assert set(task_types.names()) == folders
+    assert {*task_types.names(), AUDIT_TEMPLATE} == folders
     assert "image-classification" in folders
     for name in task_types.names():
         module = task_types.get(name)
@@ -40,6 +41,8 @@ def test_the_task_shows_the_image_and_the_categories() -> None:
         "suggestion": None,
         "instructions": "Look twice.",
         "context": "a farm",
+        "feedback": [],
+        "previous": "",
     }
 
 

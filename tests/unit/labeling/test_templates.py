@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from truthloop import palette, task_types
-from truthloop.labels import BOXES, CLASSES, MASK
+from truthloop.labeling.annotations import prepare_task
+from truthloop.labeling.jobs import LABEL, RELABEL, JobRecord
+from truthloop.labels import BOXES, CLASSES, MASK, suggestion_key
+from truthloop.layout import AUDIT_TEMPLATE
 from truthloop.prepare import label_category_configuration
 from unit.labeling.kit import ROOT
 from worker_ui.crowd_elements import WIDGETS
@@ -17,9 +20,10 @@ from worker_ui.markup import Element, Page, parse
 from worker_ui.relaxed_json import loads
 from worker_ui.rendering import render
 
-FOLDERS = sorted(path for path in (ROOT / "ui_templates").iterdir() if path.is_dir())
+FOLDERS = [ROOT / "ui_templates" / name for name in task_types.names()]
 REGIONS = ("short-instructions", "full-instructions")
 SUGGESTED = "sample_input_with_suggestion.json"
+SENT_BACK = "sample_input_with_feedback.json"
 ATTRIBUTE = "label-ref"
 
 
@@ -54,6 +58,15 @@ def row_of(folder: Path, task_input: dict[str, Any]) -> dict[str, Any]:
     module = task_types.get(folder.name)
     row: dict[str, Any] = {module.SOURCE_KEY: task_input["taskObject"], "context": task_input["context"]}
     suggestion, labels = task_input["suggestion"], task_input["labels"]
+    row["truthloop"] = {
+        "history": [
+            {"event": "audited", "decision": "reject", "reason": each["reason"], "comment": each["comment"]}
+            for each in task_input["feedback"]
+        ]
+    }
+    if task_input["previous"]:
+        indices = [labels.index(name) for name in task_input["previous"].split(", ")]
+        row[suggestion_key(ATTRIBUTE)] = indices if module.LABEL_KIND == CLASSES else indices[0]
     if suggestion is not None and module.LABEL_KIND == BOXES:
         row[ATTRIBUTE] = {
             "image_size": [{"width": 640, "height": 480, "depth": 3}],
@@ -75,9 +88,9 @@ def row_of(folder: Path, task_input: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def test_every_task_type_has_a_folder_and_every_folder_a_task_type() -> None:
-    assert FOLDERS
-    assert tuple(folder.name for folder in FOLDERS) == task_types.names()
+def test_every_task_type_has_a_folder_and_every_folder_a_task_type_but_the_auditors() -> None:
+    found = {path.name for path in (ROOT / "ui_templates").iterdir() if path.is_dir()}
+    assert found == {*task_types.names(), AUDIT_TEMPLATE}
 
 
 def test_the_checks_find_nothing(folder: Path) -> None:
@@ -90,6 +103,7 @@ def test_a_folder_has_its_files_and_says_which_widget_it_uses(folder: Path) -> N
         "README.md",
         "label_categories.json",
         "sample_input.json",
+        SENT_BACK,
         "template.liquid.html",
     }
     readme = (folder / "README.md").read_text(encoding="utf-8")
@@ -107,10 +121,23 @@ def test_a_suggestion_is_shown_wherever_awss_widget_can_show_one(folder: Path) -
 def test_the_samples_are_what_the_pre_annotation_function_makes_of_a_row(folder: Path) -> None:
     for file in folder.glob("sample_input*.json"):
         task_input = sample(folder, file.name)
-        made = task_types.get(folder.name).task_input(
-            row_of(folder, task_input), task_input["labels"], ATTRIBUTE, task_input["instructions"]
+        job = JobRecord(
+            job_name="job",
+            campaign="",
+            campaign_uri="",
+            round=0,
+            attempt=1,
+            task_type=folder.name,
+            label_categories=tuple(task_input["labels"]),
+            label_attribute=ATTRIBUTE,
+            task_token="",
+            waiting_since="",
+            instructions=task_input["instructions"],
+            purpose=RELABEL if file.name == SENT_BACK else LABEL,
         )
+        made = prepare_task({"dataObject": row_of(folder, task_input)}, job)["taskInput"]
         assert made == task_input
+        assert bool(task_input["feedback"]) == (file.name == SENT_BACK)
 
 
 def test_the_label_configuration_is_what_a_campaign_with_these_labels_writes(folder: Path) -> None:
@@ -173,6 +200,24 @@ def test_a_suggestion_is_what_the_widget_begins_with(folder: Path) -> None:
     assert loads(widget(shown).attributes["initial-value"]) == expected
     assert "suggestion" in region(shown, "short-instructions").text
     assert "提案" in region(shown, "short-instructions").text
+
+
+def test_an_auditors_words_are_shown_to_who_labels_again(folder: Path) -> None:
+    task_input = sample(folder, SENT_BACK)
+    shown, first = page(folder, task_input), page(folder, sample(folder))
+    [verdict] = task_input["feedback"]
+    for text in (verdict["comment"], verdict["reasonEn"], verdict["reasonJa"], task_input["previous"]):
+        assert text in region(shown, "short-instructions").text
+    for language in ("An auditor sent this back", "検品で差し戻されました"):
+        assert language in region(shown, "short-instructions").text
+        assert language not in region(first, "short-instructions").text
+    # Where the instructions are folded up, the title tells.
+    assert "Sent back" in widget(shown).attributes["header"]
+    assert "差し戻し" in widget(shown).attributes["header"]
+    assert "Sent back" not in widget(first).attributes["header"]
+    # The old answer: in the widget where it takes one, otherwise by name.
+    assert ("initial-value" in widget(shown).attributes) != bool(task_input["previous"])
+    assert ("Earlier answer" in region(shown, "short-instructions").text) == bool(task_input["previous"])
 
 
 def test_suggested_boxes_that_a_worker_leaves_as_they_are_come_back_as_answer() -> None:

@@ -47,6 +47,7 @@ class InMemoryWorld:
     objects: dict[str, bytes] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
+    activity: list[dict[str, str]] = field(default_factory=list)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     clock: VirtualClock = field(default_factory=lambda: VirtualClock(START))
     delay: Callable[[dict[str, Any]], float] | None = None
@@ -67,6 +68,9 @@ class InMemoryWorld:
 
     def publish(self, event: dict[str, Any]) -> None:
         self.events.append(event)
+
+    def log_activity(self, record: dict[str, str]) -> None:
+        self.activity.append(record)
 
     def json(self, path: str) -> Any:
         """Return a JSON object below the job's folder."""

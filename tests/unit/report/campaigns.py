@@ -21,12 +21,12 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from truthloop import aws, palette
+from truthloop import aws, gold, palette
 from truthloop.campaign import Campaign, InputManifest
 from truthloop.decide import assess
 from truthloop.labeling import annotations, workers
 from truthloop.labeling.jobs import JobRecord
-from truthloop.layout import CampaignLayout
+from truthloop.layout import AuditLayout, CampaignLayout
 from truthloop.manifest import (
     Row,
     count,
@@ -37,7 +37,7 @@ from truthloop.manifest import (
     row_id,
     with_provenance,
 )
-from truthloop.names import labeling_job_name
+from truthloop.names import audit_name, labeling_job_name
 from truthloop.prices import Prices
 from truthloop.request import parse_request
 from truthloop.s3 import S3Gateway
@@ -292,6 +292,8 @@ def build_campaign(
     malformed: Callable[[int, str], bool] = lambda number, worker: False,
     responses: bool = True,
     response_fields: Sequence[str] = ("submissionTime", "acceptanceTime", "timeSpentInSeconds"),
+    gold_items: Sequence[int] = (),
+    audited: Callable[[BuiltCampaign, int], Mapping[str, Any] | None] = lambda built, number: None,
     **settings: Any,
 ) -> BuiltCampaign:
     """Play a campaign on the first objects, which are stored already, up to its last decision.
@@ -304,6 +306,10 @@ def build_campaign(
         By an object's number and a worker: whether the answer has another form.
     responses, response_fields
         Whether the workers' single answers are kept in S3, and with which optional fields.
+    gold_items
+        The numbers of the objects with known labels, which are no rows of the campaign.
+    audited
+        What is done in a round's audit, (campaign, round) -> result.json; None without one.
     settings
         Further keys of the campaign request.
     """
@@ -316,6 +322,8 @@ def build_campaign(
             row[data.attribute] = data.label(number)
         inputs.append(row)
     context = _prepare(s3, layout, data, inputs, rounds, settings)
+    if gold_items:
+        _freeze_gold(s3, layout, data, gold_items)
     built = BuiltCampaign(context, data, inputs)
     decisions: list[dict[str, Any]] = []
     for number in range(rounds):
@@ -325,6 +333,10 @@ def build_campaign(
                 scoring.run(Context.open(layout.uri, number, shard, s3))
         selection.run(context)
         merge = _label(built, number, fails, malformed, responses, response_fields)
+        _merge_auto_labels(built, number)
+        result = audited(built, number)
+        if result is not None:
+            s3.write_json(audit_of(layout, number).result(), result)
         training.run(context)
         evaluation.run(context)
         usage = [{"step": "train", "index": None, "seconds": 30.0 + number, "vcpus": 1, "memory_mib": 2048}]
@@ -339,6 +351,7 @@ def build_campaign(
                 usage=usage,
                 counts=count(context.rows(), data.attribute, context.splits.held_out),
                 now=STARTED + timedelta(minutes=10 * (number + 1)),
+                audit=result,
             )
         )
         s3.write_json(layout.decision(number), decisions[-1])
@@ -388,6 +401,32 @@ def _prepare(
     s3.write_json(layout.splits(), splits.to_document())
     s3.write_lines_once(layout.master_manifest(), map(encode_row, rows))
     return Context.open(layout.uri, 0, s3=s3)
+
+
+def audit_of(layout: CampaignLayout, number: int) -> AuditLayout:
+    return AuditLayout(layout.bucket, layout.campaign, audit_name(layout, number))
+
+
+def _freeze_gold(s3: S3Gateway, layout: CampaignLayout, data: Data, numbers: Sequence[int]) -> None:
+    assert data.label is not None
+    items = []
+    for number in numbers:
+        row = {**data.row(number), "id": f"user-{number}", data.attribute: data.label(number)}
+        items.append({**row, "truthloop": {"id": gold.gold_id(row), gold.GOLD: True}})
+    gold.freeze(s3, layout, items)
+
+
+def _merge_auto_labels(built: BuiltCampaign, number: int) -> None:
+    """Merge what the model labelled by itself, as the merge of the round does."""
+    uri = built.layout.auto_manifest(number)
+    if not built.s3.exists(uri):
+        return
+    attribute = built.data.attribute
+    updates = {
+        row_id(row): {key: row[key] for key in (attribute, f"{attribute}-metadata", "truthloop")}
+        for row in read_master(built.s3, uri)
+    }
+    merge_into(built.s3, built.layout.master_manifest(), updates)
 
 
 def _label(
@@ -442,14 +481,27 @@ def _label(
             {worker: skill.counts for worker, skill in skills.items()}, workers.store_of(s3, job)
         ),
     )
-    workers.keep_evidence(s3, job, batch.evidence)
+    items = {line: row for line, row in enumerate(sent) if gold.is_gold(row)}
+    scores = {
+        str(line): {
+            answer.worker: float(answer.label == built.data.label(int(row["id"].removeprefix("user-"))))
+            for answer in built.answers
+            if (answer.job, answer.object) == (name, line)
+        }
+        for line, row in items.items()
+        if built.data.label is not None
+    }
+    workers.keep_evidence(s3, job, batch.evidence, scores)
     output, updates = [], {}
     for line, (row, entry) in enumerate(zip(sent, batch.entries, strict=True)):
         content = entry["consolidatedAnnotation"]["content"]
+        if line in items:
+            output.append(merge_row(row, content))
+            continue
         update: dict[str, Any]
         if attribute in content:
             built.consolidated[name, line] = content[attribute]
-            told = {key: row["truthloop"][key] for key in ("reason", "score", "model")}
+            told = {key: row["truthloop"][key] for key in ("reason", "score", "model", "history")}
             told |= {"round": number, "job": name, "labeled_by": "people"}
             told |= {"annotators": content[f"{attribute}-metadata"]["annotators"]}
             update = {**content, "truthloop": told}
@@ -464,12 +516,15 @@ def _label(
         _write_responses(built, name, response_fields)
     merge_into(s3, layout.master_manifest(), updates)
     labels = sum(attribute in update for update in updates.values())
+    answers = [len(item["annotations"]) for item in payload]
+    about_gold = sum(answers[line] for line in items)
     merge = {
         "job": name,
         "status": "Completed",
         "labeled": labels,
-        "failed": len(sent) - labels,
-        "answers": sum(len(item["annotations"]) for item in payload),
+        "failed": len(updates) - labels,
+        "answers": sum(answers) - about_gold,
+        "gold": {"objects": sum(attribute in output[line] for line in items), "answers": about_gold},
     }
     s3.write_json(layout.merge(number), merge)
     return merge

@@ -92,11 +92,18 @@ def test_a_single_round_draws_points_and_no_line() -> None:
         assert "nan" not in numbers
 
 
+def cost(number: int, labeling: float, audit: float = 0.0) -> Any:
+    return {
+        "round": number,
+        "labeling_usd": labeling,
+        "audit_usd": audit,
+        "compute_usd": 1.0,
+        "total_usd": labeling + audit + 1,
+    }
+
+
 def test_columns_are_as_high_as_their_costs() -> None:
-    rounds: list[Any] = [
-        {"round": n, "labeling_usd": labeling, "compute_usd": 1.0, "total_usd": labeling + 1}
-        for n, labeling in enumerate([40.0, 10.0, 20.0])
-    ]
+    rounds = [cost(n, labeling) for n, labeling in enumerate([40.0, 10.0, 20.0])]
     drawing = drawings(charts.cost_per_round(rounds, ""))[0]
     heights = [float(mark.findall("rect")[1].get("height")) for mark in marks(drawing, "column")]
     assert heights[0] / heights[1] == pytest.approx(4, rel=0.01)
@@ -104,10 +111,24 @@ def test_columns_are_as_high_as_their_costs() -> None:
     assert marks(drawing, "column")[1].get("aria-label") == "Round 1: $10.00 labelling, $1.00 compute"
 
 
+def test_audits_stand_between_labelling_and_compute_in_the_rounds_that_had_some() -> None:
+    drawing = drawings(charts.cost_per_round([cost(0, 4.0), cost(1, 4.0, audit=2.0)], ""))[0]
+    plain, audited = marks(drawing, "column")
+    assert [bar.get("class") for bar in plain.findall("rect")[1:]] == ["bar people", "bar machine"]
+    bars = audited.findall("rect")[1:]
+    assert [bar.get("class") for bar in bars] == ["bar people", "bar audit", "bar machine"]
+    heights = [float(bar.get("height")) for bar in bars]
+    assert heights == pytest.approx([4 * heights[2], 2 * heights[2], heights[2]], rel=0.01)
+    # One stands on the other.
+    tops = [float(bar.get("y")) for bar in bars]
+    assert tops[0] == pytest.approx(tops[1] + heights[1], abs=0.05)
+    assert tops[1] == pytest.approx(tops[2] + heights[2], abs=0.05)
+    assert plain.get("aria-label") == "Round 0: $4.00 labelling, $1.00 compute"
+    assert audited.get("aria-label") == "Round 1: $4.00 labelling, $2.00 audit, $1.00 compute"
+
+
 def test_rounds_without_any_cost_can_be_drawn() -> None:
-    free: list[Any] = [
-        {"round": 0, "labeling_usd": 0.0, "compute_usd": 0.0, "total_usd": 0.0, "cumulative_usd": 0.0}
-    ]
+    free = [{**cost(0, 0.0), "compute_usd": 0.0, "cumulative_usd": 0.0}]
     assert drawings(charts.cost_per_round(free, ""))
     assert drawings(charts.cumulative_cost(free, None, ""))
 

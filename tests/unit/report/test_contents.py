@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from truthloop import labels
 from truthloop_batch.report import contents
 
 CLASSES = ("eye", "nose", "mouth")
@@ -66,7 +67,7 @@ def test_categories_are_counted_as_often_as_the_label_has_them(
 def test_the_confidence_of_a_label_is_the_mean_of_its_parts(
     kind: str, metadata: Any, expected: float
 ) -> None:
-    assert contents.confidence(kind, metadata) == pytest.approx(expected)
+    assert labels.confidence(kind, metadata) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("kind", ["class", "classes", "boxes", "mask"])
@@ -81,7 +82,7 @@ def test_the_confidence_of_a_label_is_the_mean_of_its_parts(
     ],
 )
 def test_metadata_of_another_form_tell_nothing(kind: str, metadata: Any) -> None:
-    assert contents.confidence(kind, metadata) is None
+    assert labels.confidence(kind, metadata) is None
 
 
 def test_boxes_are_those_of_the_label_and_what_is_left_out_is_counted() -> None:

@@ -348,7 +348,7 @@ def test_the_gallery_holds_the_hardest_rows_hardest_first(campaign: BuiltCampaig
 
 def test_facts_of_the_campaign_are_the_requests(campaign: BuiltCampaign) -> None:
     report = campaign.report()
-    assert report["schema_version"] == 2
+    assert report["schema_version"] == 3
     facts = report["campaign"]
     assert facts["rows"] == 160
     assert facts["splits"] == {"test": 40, "validation": 16, "pool": 104}

@@ -317,12 +317,19 @@ def test_pieces_that_a_campaign_lacks_are_left_out_or_said_to_be_missing(report:
 
 
 def test_every_reason_that_a_row_can_have_is_explained_on_the_page() -> None:
-    from truthloop_batch import finalise, selection
+    from truthloop_batch import finalise, model_labels, selection
     from truthloop_batch.report.sentences import REASONS
 
-    unlabelled = {finalise.NOT_SELECTED, finalise.NO_ANSWER, finalise.HELD_OUT, finalise.UNREADABLE}
+    unlabelled = {
+        finalise.NOT_SELECTED,
+        finalise.NO_ANSWER,
+        finalise.HELD_OUT,
+        finalise.UNREADABLE,
+        finalise.TAKEN_BACK,
+    }
     chosen = {selection.MARGIN, selection.RANDOM, "seed", "test", "validation", "random-control"}
-    assert unlabelled | chosen | {"input", "model"} == set(REASONS)
+    by_model = {model_labels.AUTO, model_labels.REST}
+    assert unlabelled | chosen | by_model | {"input"} == set(REASONS)
 
 
 def test_every_stop_rule_has_words_on_the_page() -> None:

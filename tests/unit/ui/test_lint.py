@@ -263,6 +263,98 @@ FAULTS = {
         SCRIPT + "<script>1</script>",
         "it runs a script",
     ),
+    "label in a script": (
+        "audit",
+        "  const SVG =",
+        "  {% endraw %}const label = {{ task.input.labels[0] | to_json }};{% raw %}\n  const SVG =",
+        "a label or text becomes part of a script",
+    ),
+    "text in a script, in quotes": (
+        "audit",
+        "  const SVG =",
+        "  {% endraw %}const text = '{{ task.input.context }}';{% raw %}\n  const SVG =",
+        "a label or text becomes part of a script",
+    ),
+    "signed address in a script": (
+        "audit",
+        "  const SVG =",
+        "  {% endraw %}const at = '{{ task.input.taskObject | grant_read_access }}';{% raw %}\n  const SVG =",
+        "a script has an address in it: 'https:'",
+    ),
+    "script of another type": (
+        "audit",
+        "<script>{% raw %}",
+        '<script type="text/babel">{% raw %}',
+        "a script has the type 'text/babel'",
+    ),
+    "module in a template of one's own markup": (
+        "audit",
+        "<script>{% raw %}",
+        '<script type="module">{% raw %}',
+        "modules don't run",
+    ),
+    "script from elsewhere in a template of one's own markup": (
+        "audit",
+        SCRIPT,
+        SCRIPT + '<script src="https://example.com/x.js"></script>',
+        "it runs a script that is not",
+    ),
+    "script in an attribute of a template of one's own markup": (
+        "audit",
+        '<div class="verdicts"',
+        '<div onclick="accept()" class="verdicts"',
+        "<div> runs a script in onclick",
+    ),
+    "widget beside a script": (
+        "audit",
+        "</crowd-form>",
+        f'<crowd-polygon name="p" header="h" {LABELS} {SRC}>{REGIONS}</crowd-polygon></crowd-form>',
+        "it runs a script that is not",
+    ),
+    # The auditors' answer.
+    "field of another name": (
+        "audit",
+        'name="auditReason"',
+        'name="reason"',
+        "<input> has the name 'reason', which the code of audits doesn't read",
+    ),
+    "missing field": ("audit", 'name="auditReason"', 'name="reason"', "no fields have the name auditReason"),
+    "field twice": (
+        "audit",
+        '<input type="hidden" name="auditFix" value="">',
+        '<input type="hidden" name="auditFix" value=""><input type="hidden" name="auditFix" value="">',
+        "2 fields have the name auditFix",
+    ),
+    "field that nobody reads": (
+        "audit",
+        "</crowd-form>",
+        '<crowd-input name="mood"></crowd-input></crowd-form>',
+        "<crowd-input> has the name 'mood', which the code of audits doesn't read",
+    ),
+    "comment without escaping": (
+        "audit",
+        "{{ entry.comment }}",
+        "{{ entry.comment | skip_autoescape }}",
+        "a label or text can",
+    ),
+    "auditor's words without escaping": (
+        "bounding-box",
+        "{{ verdict.comment }}",
+        "{{ verdict.comment | skip_autoescape }}",
+        "a label or text can",
+    ),
+    "slider without a name where no script could read it": (
+        "image-classification",
+        "</crowd-form>",
+        '<input type="range"></crowd-form>',
+        "<input> has no name",
+    ),
+    "text field without a name beside a script": (
+        "audit",
+        "</crowd-form>",
+        '<input type="text"></crowd-form>',
+        "<input> has no name",
+    ),
     "script in an attribute": (
         "image-classification",
         "<ol>",
@@ -421,6 +513,143 @@ def test_a_fault_is_found(folder: Callable[[str], Path], fault: str) -> None:
     assert all(finding.advice.endswith((".", "?")) for finding in findings)
 
 
+# What a script of one's own must not do, by what is found.
+SCRIPT_FAULTS = {
+    "uses the network": [
+        "fetch('/x')",
+        "window.fetch",
+        "new XMLHttpRequest()",
+        "new WebSocket(address)",
+        "new EventSource(address)",
+        "report.sendBeacon(address, answer)",
+        "import('./x.js')",
+        "importScripts('x.js')",
+        "new Worker('x.js')",
+        "new Image()",
+        "image.src = address",
+        "image.srcset=address",
+        "link.href = address",
+        "form.action = address",
+        "image.setAttribute('src', address)",
+        'image.setAttributeNS(null, "href", address)',
+        "node.style.background = 'url(x.png)'",
+        "// we fetch it later",
+    ],
+    "has an address in it": [
+        "const host = 'https://example.com/'",
+        "const host = 'ws://example.com/'",
+        "const mask = 's3://bucket/key'",
+        "const space = 'http://www.w3.org/2000/svg.example.com'",
+        "const run = 'javascript:x()'",
+    ],
+    "makes code of a text": [
+        "eval(text)",
+        "window.eval(text)",
+        "new Function(text)()",
+        "(() => {}).constructor(text)()",
+        "setTimeout('x()', 1)",
+        'setInterval("x()", 1)',
+        "Reflect.get(window, name)",
+        "atob(text)",
+    ],
+    "makes markup of a text": [
+        "node.innerHTML = text",
+        "node.outerHTML = text",
+        "node.insertAdjacentHTML('beforeend', text)",
+        "document.write(text)",
+        "new DOMParser()",
+        "range.createContextualFragment(text)",
+        "frame.srcdoc = text",
+        "document.createElement('script')",
+        'document.createElement("iframe")',
+        "node.setAttribute('onclick', text)",
+    ],
+    "stores something in the browser": [
+        "localStorage.x = 1",
+        "sessionStorage.setItem('x', 1)",
+        "indexedDB.open('x')",
+        "document.cookie = 'x=1'",
+        "caches.open('x')",
+    ],
+    "reaches out of its page": [
+        "window.parent.document",
+        "parent.postMessage(answer, '*')",
+        "top.x = 1",
+        "window.open(page)",
+        "window.opener.x()",
+        "new BroadcastChannel('x')",
+        "location = page",
+        "history.pushState(null, '', page)",
+        "navigator.clipboard.writeText(text)",
+        "new Notification(text)",
+    ],
+    "can hide what it uses": [
+        "window['fe' + 'tch']",
+        "globalThis[name]",
+        "self [name]()",
+        "document[name]",
+        "\\u0066etch",
+        "'\\x66etch'",
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("does", "code"), [(does, code) for does, codes in SCRIPT_FAULTS.items() for code in codes]
+)
+def test_a_script_of_ones_own_works_on_its_page_and_on_nothing_else(
+    folder: Callable[[str], Path], does: str, code: str
+) -> None:
+    path = folder("audit")
+    template = path / "template.liquid.html"
+    rewrite(template, "  const SVG =", f"  {code};\n  const SVG =")
+    sample = json.loads((path / "sample_input_class.json").read_text(encoding="utf-8"))
+    findings = [each for each in check(path, [sample]) if f"a script {does}: " in each.what]
+    assert findings
+    assert findings[0].line == line_of(template, f"  {code};\n")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "const top = box.top, parent = node.parentElement, opened = box.left",
+        "const history = past, cookies = 3, prefetch = 1, image = toImage(event)",
+        "node.dataset.code === other.dataset.code",
+        "node.src === other.src",
+        'const SPACE = "http://www.w3.org/2000/svg"',
+        "image.style.filter = 'url(#repaint)'",
+        "setTimeout(() => show(), 10)",
+    ],
+)
+def test_what_a_script_may_do_is_not_taken_for_what_it_may_not(
+    folder: Callable[[str], Path], code: str
+) -> None:
+    path = folder("audit")
+    rewrite(path / "template.liquid.html", "  const SVG =", f"  {code};\n  const SVG =")
+    assert check(path) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ('"kind": "class"', '"kind": "choice"', "kind is 'choice'; allowed: class, classes, boxes, mask"),
+        ('"names": ["seaside"]', '"names": ["harbour"]', "label has not the form of class"),
+        ('"names"', '"labels"', "label has not the form of class"),
+        ('"objectKind": "image"', '"objectKind": "sound"', 'objectKind is "sound", but the code of audit'),
+        ('"en": "Wrong label"', '"en": "Wrong"', "reasons is"),
+        ('"history": []', '"history": [{"event": "labeled"}]', "history is"),
+        ('"history": [],', "", "history is missing, but the code of audit makes []"),
+    ],
+)
+def test_a_sample_that_the_code_of_audits_would_not_make_is_found(
+    folder: Callable[[str], Path], old: str, new: str, what: str
+) -> None:
+    path = folder("audit")
+    file = path / "sample_input_class.json"
+    rewrite(file, old, new)
+    assert any(finding.file == file and what in finding.what for finding in check(path)), texts(check(path))
+
+
 @pytest.mark.parametrize(
     ("task_type", "key"), [("text-classification", "instructions"), ("image-classification", "context")]
 )
@@ -549,7 +778,8 @@ def test_an_unreadable_sample_is_found(folder: Callable[[str], Path], content: b
 
 def test_a_folder_without_samples_or_template_is_told_what_it_lacks(folder: Callable[[str], Path]) -> None:
     path = folder("image-classification")
-    (path / "sample_input.json").unlink()
+    for sample in path.glob("sample_input*.json"):
+        sample.unlink()
     assert "there is no sample input" in texts(check(path))
     (path / "template.liquid.html").unlink()
     assert texts(check(path)) == ["there is no such file"]
@@ -601,9 +831,11 @@ def test_a_page_of_ones_own_markup_answers_under_the_name_that_the_code_reads(
     folder: Callable[[str], Path],
 ) -> None:
     path = folder("text-classification")
-    shown = "".join(f"{{{{ task.input.{key} }}}}" for key in ("taskObject", "instructions", "context"))
+    keys = ("taskObject", "instructions", "context", "previous")
+    shown = "".join(f"{{{{ task.input.{key} }}}}" for key in keys)
+    lists = "{{ task.input.labels | to_json }} {{ task.input.feedback | to_json }}"
     markup = (
-        f"{SCRIPT}<crowd-form>{REGIONS}<p>{shown} {{{{ task.input.labels | to_json }}}}</p>"
+        f"{SCRIPT}<crowd-form>{REGIONS}<p>{shown} {lists}</p>"
         '<crowd-input name="NAME"></crowd-input></crowd-form>'
     )
     (path / "template.liquid.html").write_text(markup, encoding="utf-8")

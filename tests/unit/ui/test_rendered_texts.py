@@ -36,7 +36,7 @@ LABELS = st.lists(
 EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-@pytest.fixture(params=sorted(path.name for path in TEMPLATES.iterdir() if path.is_dir()), scope="module")
+@pytest.fixture(params=task_types.names(), scope="module")
 def task_type(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -143,3 +143,34 @@ def test_a_label_goes_from_the_row_to_the_page_to_the_answer_and_back_to_its_ind
         index = data.draw(st.integers(0, len(labels) - 1))
         answer = json.dumps({element.attributes["name"]: {"label": choices[index]}})
         assert module.read_answer(json.loads(answer), labels) == index
+
+
+@EXAMPLES
+@given(labels=LABELS, text=TEXTS, comment=TEXTS)
+def test_an_auditors_page_has_every_text_exactly_and_no_script_changes(
+    labels: list[str], text: str, comment: str
+) -> None:
+    sample = json.loads((TEMPLATES / "audit" / "sample_input_text.json").read_text(encoding="utf-8"))
+    told = {"event": "audited", "decision": "reject", "reason": "other"}
+    plain = page("audit", {**sample, "labels": ["x"] * len(labels), "history": [{**told, "comment": "x"}]})
+    shown = page(
+        "audit",
+        {
+            **sample,
+            "taskObject": text,
+            "labels": labels,
+            "label": {"names": [labels[0]]},
+            "history": [{**told, "comment": comment}],
+        },
+    )
+    [root] = [each for each in shown.elements if each.attributes.get("id") == "audit"]
+    assert json.loads(root.attributes["data-labels"]) == labels
+    assert json.loads(root.attributes["data-names"]) == [labels[0]]
+    said = [each.text for each in shown.elements if each.attributes.get("class") == "said"]
+    assert said[:2] == [text, comment]
+    names = [each.text for each in shown.elements if each.attributes.get("class") == "name"]
+    assert names[-len(labels) :] == labels
+    assert [each.content for each in shown.of("script")] == [each.content for each in plain.of("script")]
+    assert [(each.tag, sorted(each.attributes)) for each in shown.elements] == [
+        (each.tag, sorted(each.attributes)) for each in plain.elements
+    ]

@@ -37,7 +37,7 @@ import numpy as np
 from PIL import Image
 
 from truthloop.consolidation.skills import Evidence
-from truthloop.palette import WHITE, color, rgb
+from truthloop.palette import BACKGROUND, WHITE, color, rgb
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -379,6 +379,87 @@ def palette_png(indices: NDArray[np.uint8]) -> bytes:
     image = Image.fromarray(indices)
     image.putpalette(palette)
     return _png(image)
+
+
+def read_palette(png: bytes, color_map: object, label_categories: Sequence[str]) -> NDArray[np.uint8]:
+    """The category of every pixel [height, width], 0 for the background, of a palette PNG that is a label.
+
+    Parameters
+    ----------
+    color_map
+        The label's `internal-color-map`, which says what the PNG's indices mean; None for one in which the
+        index i is the category i - 1.
+
+    Raises
+    ------
+    UnreadableMask
+        When the file is another kind of image, or has pixels of an index that means no category.
+    """
+    meanings = _meanings(color_map, label_categories)
+    width, height = _size_of(png)
+    _check_header(png, height, width)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(png), formats=("PNG",)) as image:
+                if image.mode not in ("P", "L"):
+                    raise UnreadableMask(f"the PNG has the mode {image.mode}; allowed: a palette")
+                found = np.asarray(image)
+    except (OSError, SyntaxError, ValueError, EOFError, zlib.error, struct.error) as error:
+        if isinstance(error, UnreadableMask):
+            raise
+        raise UnreadableMask(f"the PNG cannot be decoded: {error}") from error
+    unknown = sorted({int(index) for index in np.unique(found)} - set(meanings))
+    if unknown:
+        raise UnreadableMask(
+            f"the PNG has pixels of the indices {unknown[:3]}, which mean no category; allowed: "
+            f"{', '.join(map(str, sorted(meanings)))}"
+        )
+    table = np.zeros(_ENTRIES, np.uint8)
+    for index, category in meanings.items():
+        table[index] = category
+    return np.asarray(table[found])
+
+
+def mean_iou(one: Mask, other: Mask) -> float:
+    """The mean IoU of two masks over the categories that either has; 1 when neither has any.
+
+    Masks of different sizes have nothing in common.
+    """
+    if (one.height, one.width) != (other.height, other.width):
+        return 0.0
+    first, second = one.indices(), other.indices()
+    ious = []
+    for index in np.union1d(np.unique(first), np.unique(second)):
+        if index != BACKGROUND_INDEX:
+            both = int(np.count_nonzero((first == index) & (second == index)))
+            ious.append(both / int(np.count_nonzero((first == index) | (second == index))))
+    return float(np.mean(ious)) if ious else 1.0
+
+
+def _meanings(color_map: object, label_categories: Sequence[str]) -> dict[int, int]:
+    """What each index of a PNG means: 0 for the background, i for the category i - 1."""
+    if color_map is None:
+        return {index: index for index in range(min(len(label_categories) + 1, _ENTRIES))}
+    meanings = {BACKGROUND_INDEX: BACKGROUND_INDEX}
+    for text, entry in (color_map if isinstance(color_map, dict) else {}).items():
+        name = entry.get("class-name") if isinstance(entry, dict) else None
+        if not str(text).isdigit() or not BACKGROUND_INDEX <= int(text) < _ENTRIES:
+            raise UnreadableMask(f"internal-color-map has the index {text!r}; allowed: 0..{_ENTRIES - 1}")
+        if name == BACKGROUND:
+            meanings[int(text)] = BACKGROUND_INDEX
+        elif name in label_categories:
+            meanings[int(text)] = label_categories.index(name) + 1
+        else:
+            raise UnreadableMask(f"internal-color-map names {name!r}, which is no category")
+    return meanings
+
+
+def _size_of(png: bytes) -> tuple[int, int]:
+    if len(png) < _PNG_HEADER.size:
+        raise UnreadableMask("the file is not a PNG")
+    _, _, _, width, height = _PNG_HEADER.unpack_from(png)
+    return width, height
 
 
 def overlay_png(indices: NDArray[np.uint8]) -> bytes:

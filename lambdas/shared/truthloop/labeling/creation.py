@@ -1,17 +1,21 @@
-"""The labelling job of a round: its attempt, its record and its submission, from what the campaign froze."""
+"""The labelling job of a round or of an audit's step: its attempt, its record and its submission."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import count
 
+from truthloop.audit.document import AuditDocument, load_audit
+from truthloop.audit.steps import Step
 from truthloop.campaign import Campaign, load_campaign
 from truthloop.labeling.backend import JobStatus, JobSubmission
-from truthloop.labeling.jobs import JobRecord
+from truthloop.labeling.jobs import VERDICTS, JobRecord
 from truthloop.labeling.waiting import Release, Waiting
-from truthloop.layout import CampaignLayout, template
-from truthloop.names import labeling_job_name
+from truthloop.layout import AUDIT_TEMPLATE, AuditLayout, CampaignLayout, template
+from truthloop.names import audit_job_name, labeling_job_name
 from truthloop.s3 import S3Gateway
 
 
@@ -41,8 +45,7 @@ def create_labeling_job(
     if s3.read_json(layout.selection(round_number))["to_label"] == 0:
         return waiting.skip(task_token)
     campaign = load_campaign(s3, layout)
-    attempt = next_attempt(waiting, layout, round_number)
-    name = labeling_job_name(layout, round_number, attempt)
+    attempt, name = next_attempt(waiting, partial(labeling_job_name, layout, round_number))
     record = JobRecord(
         job_name=name,
         campaign=layout.campaign,
@@ -55,16 +58,54 @@ def create_labeling_job(
         task_token=task_token,
         waiting_since=now.isoformat(),
         instructions=campaign.request.labeling.instructions,
+        manifest_uri=layout.selection_manifest(round_number),
+        output_uri=layout.labeling_prefix(),
     )
     return waiting.start(record, submission(campaign, layout, round_number, name, functions))
 
 
-def next_attempt(waiting: Waiting, layout: CampaignLayout, round_number: int) -> int:
-    """The first attempt, from 1, whose job has not failed."""
+def create_audit_job(
+    s3: S3Gateway,
+    waiting: Waiting,
+    layout: AuditLayout,
+    step_number: int,
+    task_token: str,
+    functions: Functions,
+    now: datetime,
+) -> Release:
+    """Have a step of an audit worked, and remember who waits for it; attempts are as those of a round."""
+    audit = load_audit(s3, layout)
+    step = Step.from_document(s3.read_json(layout.step(step_number)))
+    attempt, name = next_attempt(waiting, partial(audit_job_name, layout.uri, step_number))
+    campaign = audit.campaign
+    record = JobRecord(
+        job_name=name,
+        campaign="" if campaign is None else campaign.name,
+        campaign_uri="" if campaign is None else campaign.uri,
+        round=0 if campaign is None else campaign.round,
+        attempt=attempt,
+        task_type=audit.source.task_type,
+        label_categories=audit.source.label_categories,
+        # Of a verdict too: what the label is that it is about.
+        label_attribute=audit.source.label_attribute,
+        task_token=task_token,
+        waiting_since=now.isoformat(),
+        instructions=audit.source.instructions,
+        purpose=step.purpose,
+        manifest_uri=layout.step_manifest(step_number),
+        output_uri=layout.labeling_prefix(),
+        audit_uri=layout.uri,
+    )
+    return waiting.start(record, audit_submission(audit, step, name, functions))
+
+
+def next_attempt(waiting: Waiting, name_of: Callable[[int], str]) -> tuple[int, str]:
+    """The first attempt, from 1, whose job has not failed, and the job's name."""
     for attempt in count(1):
-        job = waiting.find_job(labeling_job_name(layout, round_number, attempt))
+        name = name_of(attempt)
+        job = waiting.find_job(name)
         if job is None or job.status is not JobStatus.FAILED:
-            return attempt
+            return attempt, name
     raise AssertionError("unreachable: count() doesn't end")
 
 
@@ -92,4 +133,33 @@ def submission(
         task_availability_seconds=labeling.task_availability_seconds,
         max_concurrent_tasks=labeling.max_concurrent_tasks,
         price_per_answer_usd=labeling.price_per_answer_usd,
+    )
+
+
+def audit_submission(audit: AuditDocument, step: Step, name: str, functions: Functions) -> JobSubmission:
+    """The job over a step's manifest: auditors see the audit template, others the task type's."""
+    layout, labeling = audit.layout, audit.labeling
+    judges = step.purpose in VERDICTS
+    verdict_price = audit.policy.price_per_answer_usd
+    return JobSubmission(
+        name=name,
+        manifest_uri=step.manifest_uri,
+        output_uri=layout.labeling_prefix(),
+        label_attribute=step.label_attribute,
+        label_categories_uri=layout.label_categories(),
+        template_uri=template(layout.bucket, AUDIT_TEMPLATE if judges else audit.source.task_type),
+        role_arn=functions.role_arn,
+        pre_annotation_function_arn=functions.pre_annotation_arn,
+        post_annotation_function_arn=functions.post_annotation_arn,
+        workteam_arn=step.workteam_arn,
+        workers_per_object=step.workers_per_object,
+        task_title=step.task_title,
+        task_description=step.task_description,
+        task_keywords=labeling.task_keywords,
+        task_time_limit_seconds=labeling.task_time_limit_seconds,
+        task_availability_seconds=labeling.task_availability_seconds,
+        max_concurrent_tasks=labeling.max_concurrent_tasks,
+        price_per_answer_usd=(
+            verdict_price if judges and verdict_price is not None else labeling.price_per_answer_usd
+        ),
     )

@@ -17,6 +17,19 @@ from truthloop.labeling.backend import JobCounters
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+LABEL = "label"
+"""A round's labelling."""
+AUDIT = "audit"
+"""Auditors judge labels."""
+RELABEL = "relabel"
+"""People label again what auditors rejected."""
+EXPERT = "expert"
+"""Experts give the last label."""
+FINAL = "final"
+"""Auditors judge a random sample of the final labels."""
+VERDICTS = frozenset({AUDIT, FINAL})
+"""The purposes whose answers are verdicts on labels."""
+
 OPEN = "open"
 RELEASED = "released"
 _BY_STATE = "by-state"
@@ -44,6 +57,16 @@ class JobRecord:
         When the token was stored, ISO 8601.
     instructions
         What the campaign tells the workers, beside what the template does.
+    campaign, campaign_uri, round
+        Empty texts and 0 for a job that belongs to the audit of a stand-alone job.
+    purpose
+        What the workers do: LABEL, or in an audit AUDIT, RELABEL, EXPERT or FINAL.
+    manifest_uri
+        The job's rows: an object's id in the backend is the position of its row, from 0.
+    output_uri
+        The folder below which the backend makes one of the job's name.
+    audit_uri
+        The audit that a job belongs to, None for a round's own.
     status
         The job's status when the execution was told; None before.
     counters, counters_since
@@ -61,6 +84,10 @@ class JobRecord:
     task_token: str
     waiting_since: str
     instructions: str = ""
+    purpose: str = LABEL
+    manifest_uri: str = ""
+    output_uri: str = ""
+    audit_uri: str | None = None
     state: str = OPEN
     created_at: str = ""
     status: str | None = None

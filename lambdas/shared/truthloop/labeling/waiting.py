@@ -124,7 +124,8 @@ class Reconciliation:
         if self.errors:
             reasons = "; ".join(f"{name}: {error}" for name, error in sorted(self.errors.items()))
             raise ReconciliationIncomplete(
-                f"{len(self.errors)} open labelling jobs could not be reconciled and stay open: {reasons}"
+                f"{len(self.errors)} open labelling jobs or audits could not be reconciled and stay open: "
+                f"{reasons}"
             )
 
 
@@ -177,7 +178,7 @@ class Waiting:
 
     def skip(self, task_token: str) -> Release:
         """Resume an execution for which there is nothing to label."""
-        resumed = self._send(
+        resumed = delivered(
             self._states.send_task_success,
             taskToken=task_token,
             output=task_output(None, NOTHING_TO_LABEL, None, JobCounters()),
@@ -226,14 +227,14 @@ class Waiting:
         record = self._jobs.require(job_name)
         if release.counters is not None:
             record = self._jobs.note_progress(record, release.counters, self._now())
-        alive = self._send(self._states.send_task_heartbeat, taskToken=record.task_token)
+        alive = delivered(self._states.send_task_heartbeat, taskToken=record.task_token)
         return release if alive else Release(job_name, Outcome.NOBODY_WAITS), record
 
     def _tell(self, record: JobRecord, job: Job) -> Release:
         if job.status is JobStatus.FAILED:
             reason = job.failure_reason or "The labelling service gives no reason."
             return self._tell_failure(record, reason, job.status)
-        resumed = self._send(
+        resumed = delivered(
             self._states.send_task_success,
             taskToken=record.task_token,
             output=task_output(job.name, job.status, job.output_manifest_uri, job.counters),
@@ -241,7 +242,7 @@ class Waiting:
         return self._mark(record, job.status, resumed)
 
     def _tell_failure(self, record: JobRecord, reason: str, status: str) -> Release:
-        resumed = self._send(
+        resumed = delivered(
             self._states.send_task_failure,
             taskToken=record.task_token,
             error=JOB_FAILED,
@@ -256,15 +257,16 @@ class Waiting:
         outcome = Outcome.RESUMED if resumed else Outcome.NOBODY_WAITS
         return Release(record.job_name, outcome, status, ended=before == OPEN)
 
-    def _send(self, call: Callable[..., Any], **arguments: str) -> bool:
-        """Whether the execution took the call; False when its token is dead."""
-        try:
-            call(**arguments)
-        except ClientError as error:
-            if error.response["Error"].get("Code") in _DEAD_TOKEN:
-                return False
-            raise
-        return True
+
+def delivered(call: Callable[..., Any], **arguments: str) -> bool:
+    """Whether the execution took a call with its task token; False when the token is dead."""
+    try:
+        call(**arguments)
+    except ClientError as error:
+        if error.response["Error"].get("Code") in _DEAD_TOKEN:
+            return False
+        raise
+    return True
 
 
 def task_output(

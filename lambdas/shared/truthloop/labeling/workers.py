@@ -11,15 +11,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from truthloop import gold as gold_items
+from truthloop import task_types
+from truthloop.agreement import known_label
 from truthloop.consolidation.skills import Evidence, Skill, add
-from truthloop.labeling.jobs import JobRecord
-from truthloop.layout import CampaignLayout
+from truthloop.labeling.jobs import LABEL, JobRecord
+from truthloop.layout import CampaignLayout, JobLayout
+from truthloop.manifest import Row, read_master, row_id
 from truthloop.s3 import S3Gateway, join_uri
 
 _DIGITS = 6
+_NO_GOLD: Mapping[str, Mapping[str, float]] = {}
 
 
 def earlier_skills(s3: S3Gateway, layout: CampaignLayout, round_number: int) -> dict[str, Skill]:
@@ -31,20 +37,28 @@ def earlier_skills(s3: S3Gateway, layout: CampaignLayout, round_number: int) -> 
     return {}
 
 
-def keep_evidence(s3: S3Gateway, job: JobRecord, evidence: Mapping[str, Mapping[str, Evidence]]) -> None:
+def keep_evidence(
+    s3: S3Gateway,
+    job: JobRecord,
+    evidence: Mapping[str, Mapping[str, Evidence]],
+    gold: Mapping[str, Mapping[str, float]] = _NO_GOLD,
+) -> None:
     """Keep what a batch says of its workers; the same objects again replace it.
+
+    {"objects": {<object>: {<worker>: {"agreement", "counts"}}}, "gold": {<object>: {<worker>: score}}}.
 
     Parameters
     ----------
     evidence
-        By object and worker; nothing is kept when it is empty, because every object had one answer only.
+        By object and worker; an object that had one answer only is not there.
+    gold
+        By object with a known label and by worker how well the answer agrees with it, 0 to 1.
     """
-    if not evidence:
+    if not evidence and not gold:
         return
-    layout = CampaignLayout.from_uri(job.campaign_uri)
-    batch = hashlib.sha256(json.dumps(sorted(evidence)).encode()).hexdigest()[:32]
+    batch = hashlib.sha256(json.dumps(sorted({*evidence, *gold})).encode()).hexdigest()[:32]
     s3.write_json(
-        join_uri(layout.worker_evidence_prefix(job.job_name), f"{batch}.json"),
+        join_uri(folder_of(job).worker_evidence_prefix(), f"{batch}.json"),
         {
             "objects": {
                 name: {
@@ -55,9 +69,53 @@ def keep_evidence(s3: S3Gateway, job: JobRecord, evidence: Mapping[str, Mapping[
                     for worker, each in sorted(workers.items())
                 }
                 for name, workers in sorted(evidence.items())
-            }
+            },
+            "gold": {
+                name: {worker: round(score, _DIGITS) for worker, score in sorted(workers.items())}
+                for name, workers in sorted(gold.items())
+            },
         },
     )
+
+
+def folder_of(job: JobRecord) -> JobLayout:
+    """Where the files of a job lie."""
+    # A record from before audits doesn't say it: it is of a round.
+    output_uri = job.output_uri or CampaignLayout.from_uri(job.campaign_uri).labeling_prefix()
+    return JobLayout(output_uri, job.job_name)
+
+
+def rows_of(s3: S3Gateway, job: JobRecord) -> list[Row]:
+    """The rows of a job in the order of its manifest: an object's id is its row's position, from 0."""
+    return list(read_master(s3, job.manifest_uri))
+
+
+def known_labels(s3: S3Gateway, job: JobRecord) -> dict[str, Callable[[], Any]]:
+    """The gold items in a round's job: by object what reads its known label; none where there are none.
+
+    Raises
+    ------
+    UnreadableMask
+        When a label that is asked for is a mask that isn't one of its categories.
+    """
+    if job.purpose != LABEL or not job.manifest_uri:
+        return {}
+    layout = CampaignLayout.from_uri(job.campaign_uri)
+    if not s3.exists(layout.gold_manifest()):
+        return {}
+    items = {row_id(row): row for row in gold_items.read(s3, layout)}
+    return {
+        str(position): partial(
+            known_label,
+            task_types.get(job.task_type).LABEL_KIND,
+            items[row_id(row)],
+            job.label_attribute,
+            job.label_categories,
+            s3.read_bytes,
+        )
+        for position, row in enumerate(read_master(s3, job.manifest_uri))
+        if gold_items.is_gold(row)
+    }
 
 
 def sum_up(s3: S3Gateway, layout: CampaignLayout, round_number: int, job_name: str | None) -> None:
@@ -84,7 +142,7 @@ def store_of(s3: S3Gateway, job: JobRecord) -> Callable[[str, bytes, str], str]:
 
     The key depends on the job and the name alone, so a batch that is tried again writes over its own files.
     """
-    prefix = CampaignLayout.from_uri(job.campaign_uri).consolidated_prefix(job.job_name)
+    prefix = folder_of(job).consolidated_prefix()
 
     def store(name: str, content: bytes, content_type: str) -> str:
         # An object may have any id, a slash included.

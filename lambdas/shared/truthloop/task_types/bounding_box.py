@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 from truthloop import tasks
@@ -16,7 +15,6 @@ from truthloop.task_types import (
     ConsolidatedLabel,
     ConsolidationHelp,
     InvalidDataObject,
-    MalformedAnswer,
 )
 
 LABEL_KIND = BOXES
@@ -26,10 +24,7 @@ ANSWER_NAME = "boundingBox"
 SOURCE_KEY = SOURCE_REF
 
 _NO_HELP = ConsolidationHelp()
-_SIDES = ("left", "top", "width", "height")
 _ALLOWED = '{"boundingBoxes": [{"label", "left", "top", "width", "height"}], "inputImageProperties": {…}}'
-# Matching compares all boxes of an image; nobody draws more by hand.
-_BOXES_MAXIMUM = 500
 # Of a colour image; workers' answers don't say it.
 _DEPTH = 3
 
@@ -59,7 +54,7 @@ def task_input(
                 f"the boxes to begin with cannot be shown, {found}. Correct or remove {label_attribute}."
             )
         suggestion = [
-            {"label": label_categories[each["class_id"]], **{side: each[side] for side in _SIDES}}
+            {"label": label_categories[each["class_id"]], **{side: each[side] for side in tasks.BOX_SIDES}}
             for each in value["annotations"]
         ]
     return tasks.task(data_object, SOURCE_KEY, label_categories, instructions, suggestion)
@@ -69,9 +64,7 @@ def read_answer(content: Any, label_categories: Sequence[str]) -> Drawing:
     """The boxes, cut at the image's edges, from `{"boundingBox": {"boundingBoxes": […], …}}`."""
     height, width = tasks.image_size(content, ANSWER_NAME)
     drawn = tasks.part_of(content, f"{ANSWER_NAME}.boundingBoxes", list, _ALLOWED)
-    if len(drawn) > _BOXES_MAXIMUM:
-        raise MalformedAnswer(f"the answer has {len(drawn)} boxes; allowed: at most {_BOXES_MAXIMUM}")
-    return Drawing(height, width, tuple(_box(each, height, width, label_categories) for each in drawn))
+    return Drawing(height, width, tasks.drawn_boxes(drawn, height, width, label_categories, _ALLOWED))
 
 
 def consolidate(
@@ -95,7 +88,7 @@ def consolidate(
         labels[name] = ConsolidatedLabel(
             value={
                 "image_size": [{"width": image.width, "height": image.height, "depth": _DEPTH}],
-                "annotations": [_annotation(each.box) for each in fused],
+                "annotations": [tasks.box_annotation(each.box) for each in fused],
             },
             metadata={
                 "class-map": {
@@ -108,35 +101,3 @@ def consolidate(
             rejected=rejected,
         )
     return labels
-
-
-def _box(drawn: Any, height: int, width: int, label_categories: Sequence[str]) -> Box:
-    if not isinstance(drawn, dict):
-        raise MalformedAnswer(f"a box is {drawn!r}; allowed: {_ALLOWED}")
-    class_id = tasks.category_index(drawn.get("label"), label_categories)
-    values = []
-    for side in _SIDES:
-        value = drawn.get(side)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-            raise MalformedAnswer(f"{side} of a box is {value!r}; allowed: a number of pixels")
-        values.append(float(value))
-    left, top = max(values[0], 0.0), max(values[1], 0.0)
-    right, bottom = min(values[0] + values[2], float(width)), min(values[1] + values[3], float(height))
-    if right <= left or bottom <= top:
-        raise MalformedAnswer(
-            f"a box of {values[2]:g} x {values[3]:g} at ({values[0]:g}, {values[1]:g}) has no part of the "
-            f"image of {width} x {height} pixels"
-        )
-    return Box(class_id, left, top, right - left, bottom - top)
-
-
-def _annotation(box: Box) -> dict[str, int]:
-    # The edges are rounded, not the sides, so that no edge moves by more than half a pixel.
-    left, top, right, bottom = map(round, box.edges)
-    return {
-        "class_id": box.class_id,
-        "left": left,
-        "top": top,
-        "width": max(right - left, 1),
-        "height": max(bottom - top, 1),
-    }

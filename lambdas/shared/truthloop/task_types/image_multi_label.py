@@ -7,7 +7,7 @@ from typing import Any
 
 from truthloop import tasks
 from truthloop.consolidation import multi_label
-from truthloop.labels import CLASSES
+from truthloop.labels import CLASSES, NONE_OF_THESE
 from truthloop.manifest import SOURCE_REF
 from truthloop.task_types import ConsolidatedLabel, ConsolidationHelp
 
@@ -16,8 +16,6 @@ LABEL_KIND = CLASSES
 METADATA_TYPE = "groundtruth/image-classification-multilabel"
 ANSWER_NAME = "crowd-image-classifier-multi-select"
 SOURCE_KEY = SOURCE_REF
-# The template's exclusion category: who chooses it says that no label applies.
-NONE_OF_THESE = "None of these · 該当なし"
 
 _NO_HELP = ConsolidationHelp()
 
@@ -35,7 +33,8 @@ def task_input(
 def read_answer(content: Any, label_categories: Sequence[str]) -> frozenset[int]:
     """The indices of the chosen labels, from `{"crowd-image-classifier-multi-select": {"labels": […]}}`.
 
-    AWS does not say whether the widget names its exclusion category; both forms are no label.
+    `NONE_OF_THESE` is the template's exclusion category. AWS does not say whether the widget names it; both
+    forms are no label.
     """
     labels = tasks.part_of(content, f"{ANSWER_NAME}.labels", list, '{"labels": ["<category>", …]}')
     if labels == [NONE_OF_THESE]:

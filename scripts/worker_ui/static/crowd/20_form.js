@@ -56,6 +56,8 @@ class CrowdForm extends CrowdElement {
       if (field.crowdRestore) restored = await field.crowdRestore(saved) || restored;
       else if (field.matches("input[type=checkbox], input[type=radio]")) field.checked = saved;
       else field.value = saved;
+      // A template's own script shows what its fields hold.
+      if (!field.crowdRestore) field.dispatchEvent(new Event("input", { bubbles: true }));
     }));
     if (restored) toast("draft");
   }
