@@ -170,8 +170,9 @@ locals {
 
     record_answers = {
       description     = "Records each worker's answer, what it agrees with, and the verdicts on it."
-      timeout_seconds = 60
-      memory_mb       = 256
+      # An answer takes milliseconds, but a step's verdicts are one file with an update for each: up to 100,000.
+      timeout_seconds = 900
+      memory_mb       = 1024
       asynchronous    = true
       layers          = ["powertools"]
       policy_json     = data.aws_iam_policy_document.record_answers.json

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -75,7 +77,7 @@ def audit_of_round(
         source=source,
         policy=campaign.request.audit,
         target_precision=campaign.request.auto_labeling.target_precision,
-        seed=campaign.request.seed,
+        seed=seed_of(campaign.request.seed, round_number),
         labeling=_labeling(campaign, auditors_workteam_arn),
     )
 
@@ -100,6 +102,15 @@ def auditors_of(named: str | None, stacks: str | None, labelers: str) -> str:
             "in the audit's policy."
         )
     return auditors
+
+
+def seed_of(*identity: str | int) -> int:
+    """The seed of an audit's random choices: the same for the same audit, and others for another.
+
+    A row that comes back in a later round must not keep its place in the random order: what an earlier sample
+    passed over, a broken promise's labels above all, would be passed over again.
+    """
+    return int(hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:8], 16) & 0x7FFFFFFF
 
 
 def labeled_rows(s3: S3Gateway, job: Job, attribute: str) -> Iterator[Row]:

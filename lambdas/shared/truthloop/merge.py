@@ -140,7 +140,7 @@ def _summary(
     if results is None:
         return MergeSummary(None, NOTHING_TO_LABEL, labeled=0, failed=0, answers=0, auto=automatic)
     job = results.job.job_name
-    answers = responses(s3, layout.labeling_job(job).worker_responses_prefix())
+    answers = responses(s3, layout.labeling_job(job).worker_responses_prefix(), with_content=False)
     about_gold = sum(len(answers.get(name, [])) for name in _gold_objects(s3, layout, round_number))
     return MergeSummary(
         job=job,

@@ -7,7 +7,6 @@ metadata.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from truthloop import labels, task_types
 from truthloop.audit.document import AuditDocument, Labeling, Source
-from truthloop.auditing import AUDITED_STATUSES, auditors_of, has_labels, labeled_rows
+from truthloop.auditing import AUDITED_STATUSES, auditors_of, has_labels, labeled_rows, seed_of
 from truthloop.errors import AccessRefused, InvalidText, ObjectNotFound, TruthloopError
 from truthloop.labeling.backend import Job
 from truthloop.labeling.ground_truth import read_description
@@ -149,7 +148,7 @@ def audit_of_job(
         ),
         policy=settings.policy,
         target_precision=None,
-        seed=_seed(job_arn),
+        seed=seed_of(job_arn),
         labeling=_labeling(description["HumanTaskConfig"], settings, auditors_workteam_arn),
     )
 
@@ -306,8 +305,3 @@ def _price(task: Mapping[str, Any]) -> float | None:
         return None
     tenths_of_a_cent = 1_000 * amount.get("Dollars", 0) + 10 * amount.get("Cents", 0)
     return float(tenths_of_a_cent + amount.get("TenthFractionsOfACent", 0)) / 1_000
-
-
-def _seed(job_arn: str) -> int:
-    """The same random choices for the same job, and others for another."""
-    return int(hashlib.sha256(job_arn.encode()).hexdigest()[:8], 16) & 0x7FFFFFFF

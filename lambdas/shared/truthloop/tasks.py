@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import isfinite
+from sys import float_info
 from typing import Any
 
 from truthloop.consolidation import dawid_skene
@@ -25,6 +25,8 @@ _CONTEXT = "context"
 BOX_SIDES = ("left", "top", "width", "height")
 # Matching compares all boxes of an image; nobody draws more by hand.
 _BOXES_MAXIMUM = 500
+# No browser shows an image with a longer side.
+_PIXELS_MAXIMUM = 1_000_000
 
 
 def task(
@@ -120,9 +122,10 @@ def image_size(content: Any, answer_name: str) -> tuple[int, int]:
     size = []
     for key in ("height", "width"):
         value = properties.get(key)
-        if type(value) not in (int, float) or value < 1 or value != int(value):
+        if type(value) not in (int, float) or not 1 <= value <= _PIXELS_MAXIMUM or value != int(value):
             raise MalformedAnswer(
-                f"inputImageProperties.{key} is {value!r}; allowed: a number of pixels from 1"
+                f"inputImageProperties.{key} is {value!r}; allowed: a number of pixels from 1 to "
+                f"{_PIXELS_MAXIMUM}"
             )
         size.append(int(value))
     return size[0], size[1]
@@ -223,7 +226,8 @@ def _box(drawn: Any, height: int, width: int, label_categories: Sequence[str], a
     values = []
     for side in BOX_SIDES:
         value = drawn.get(side)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        # Neither NaN nor infinite, nor a whole number that no float can hold.
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= float_info.max:
             raise MalformedAnswer(f"{side} of a box is {value!r}; allowed: a number of pixels")
         values.append(float(value))
     left, top = max(values[0], 0.0), max(values[1], 0.0)

@@ -378,6 +378,16 @@ def test_the_models_labels_stand_when_the_sample_keeps_the_promise(studio: Studi
     assert accepted["truthloop"]["audit"]["why"] == "auto"
 
 
+def test_a_promise_that_is_just_kept_is_kept(studio: Studio) -> None:
+    # 0.14 * 50 is a little more than 7.
+    studio.label("image-classification", [0])
+    auto = [model_row(studio, number, 1) for number in range(1, 51)]
+    studio.begin(policy(auto_sample=50, relabel_rounds=0), auto, target_precision=0.14)
+    result = studio.run(scripted({number: [reject()] for number in range(8, 51)}))
+    assert (result["estimates"]["auto"]["errors"], result["estimates"]["auto"]["sampled"]) == (43, 50)
+    assert result["estimates"]["auto"]["revoked"] is False
+
+
 def test_a_broken_promise_revokes_all_labels_that_nobody_stands_for(studio: Studio) -> None:
     result = auto_audit(studio, right=18)
     auto = result["estimates"]["auto"]
@@ -543,11 +553,17 @@ def test_who_fixed_a_label_does_not_judge_it_in_the_end(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("task_type", ["image-classification", "text-classification", "bounding-box"])
-def test_a_job_outside_campaigns_is_audited_alike(studio: Studio, task_type: str) -> None:
+@pytest.mark.parametrize(
+    "foreign",
+    [{}, {"truthloop": "mine"}, {"truthloop": {"id": "all the same", "history": [{"note": "mine"}]}}],
+)
+def test_a_job_outside_campaigns_is_audited_alike(
+    studio: Studio, task_type: str, foreign: dict[str, Any]
+) -> None:
     studio.label(task_type, [0, 1, 2], people=("ann",))
     attribute = attribute_of(task_type)
     rows = [
-        {key: value for key, value in row.items() if key != "truthloop"}
+        {key: value for key, value in row.items() if key != "truthloop"} | foreign
         for row in read_master(studio.s3, LAYOUT.labeling_output_manifest(JOB))
     ]
     folder = JobLayout("s3://data-bucket/somewhere/", "byhand")

@@ -177,6 +177,8 @@ def test_an_answer_may_lie_in_s3_or_be_parsed_already() -> None:
 
 MALFORMED = {
     "no JSON": {"workerId": "bo", "annotationData": {"content": "{"}},
+    "nested too deeply": {"workerId": "bo", "annotationData": {"content": "[" * 100_000}},
+    "too many digits": {"workerId": "bo", "annotationData": {"content": "9" * 5_000}},
     "another label": annotation("bo", "fish"),
     "another widget": {"workerId": "bo", "annotationData": {"content": '{"crowd-input": "cat"}'}},
     "no content": {"workerId": "bo", "annotationData": {}},

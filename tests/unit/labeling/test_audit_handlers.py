@@ -11,8 +11,9 @@ import boto3
 import pytest
 
 from truthloop import aws
+from truthloop.audit.choose import draw
 from truthloop.audit.document import AuditDocument, load_audit
-from truthloop.auditing import NoAuditors
+from truthloop.auditing import NoAuditors, seed_of
 from truthloop.errors import MissingEnvironment, ObjectNotFound
 from truthloop.labeling.jobs import AUDIT, RELABEL, JobsTable
 from truthloop.labeling.waiting import ReconciliationIncomplete
@@ -235,6 +236,7 @@ def test_what_is_audited_of_a_round_is_frozen_as_documented(deployed: S3Gateway)
     assert AuditDocument.from_document(document).to_document() == document
     created_at = document.pop("created_at")
     assert created_at.endswith("+00:00")
+    assert document.pop("seed") == seed_of(7, ROUND)
     responses = f"{LAYOUT.labeling_prefix()}{JOB}/annotations/worker-response/"
     assert document == {
         "name": OF_ROUND.name,
@@ -253,7 +255,6 @@ def test_what_is_audited_of_a_round_is_frozen_as_documented(deployed: S3Gateway)
         },
         "policy": campaign(audit={"policy": "sample"}).request.to_document()["audit"],
         "target_precision": 0.9,
-        "seed": 7,
         "labeling": {
             "workteam_arn": WORKTEAM,
             "auditors_workteam_arn": AUDITORS,
@@ -268,6 +269,17 @@ def test_what_is_audited_of_a_round_is_frozen_as_documented(deployed: S3Gateway)
             "price_per_answer_usd": 0.3,
         },
     }
+
+
+def test_a_round_draws_otherwise_than_the_rounds_before() -> None:
+    # Of 80 labels of the model 60 are revoked unseen; given again, they have the chances of new ones.
+    drawn = 0
+    for seed in range(100):
+        ids = {f"{seed}-{number}" for number in range(80)}
+        again = ids - set(draw(ids, 20, seed_of(seed, 0), "auto"))
+        new = {f"{seed}-new-{number}" for number in range(60)}
+        drawn += len(again & set(draw(again | new, 20, seed_of(seed, 1), "auto")))
+    assert drawn / 100 == pytest.approx(10, abs=1)
 
 
 def test_the_requests_auditors_and_experts_win_over_the_stacks(deployed: S3Gateway) -> None:

@@ -368,6 +368,10 @@ MALFORMED: dict[str, dict[str, tuple[Any, str]]] = {
         ),
         "no size": ({"boundingBox": {"boundingBoxes": []}}, "lacks boundingBox.inputImageProperties"),
         "an empty size": (answers.boxes(size={"height": 0, "width": 16}), "inputImageProperties.height is 0"),
+        "an infinite size": (
+            answers.boxes(size={"height": float("inf"), "width": 16}),
+            "inputImageProperties.height is inf; allowed: a number of pixels from 1 to 1000000",
+        ),
         "a size as text": (answers.boxes(size={"height": 12, "width": "16"}), "width is '16'"),
         "an unknown label": (answers.boxes(answers.box("fish")), "'fish' is not a category"),
         "a box as text": (answers.boxes("cat"), "a box is 'cat'"),

@@ -38,6 +38,12 @@ def test_an_answer_that_two_files_repeat_counts_once_and_a_second_one_counts(s3:
     assert responses(s3, f"s3://{BUCKET}/nothing/") == {}
 
 
+def test_answers_that_are_only_counted_keep_nothing_of_what_was_submitted(s3: S3Gateway) -> None:
+    put(s3, "iteration-1", "0", 1, answer("a", 1))
+    [counted] = responses(s3, FOLDER.worker_responses_prefix(), with_content=False)["0"]
+    assert (counted.worker_id, counted.sub, counted.content) == ("a", "one", None)
+
+
 def test_answers_of_years_ago_lack_identity_and_time(s3: S3Gateway) -> None:
     put(s3, "iteration-1", "0", 1, {"workerId": "a", "answerContent": {}}, {"workerMetadata": None})
     [first, second] = responses(s3, FOLDER.worker_responses_prefix())["0"]

@@ -212,7 +212,7 @@ def _answers_of_labelers(s3: S3Gateway, audit: AuditDocument) -> Callable[[str],
         # In the beginning everybody is new.
         return lambda name: []
     known = {worker: skill.answers for worker, skill in skills.items()}
-    answers = responses(s3, prefix)
+    answers = responses(s3, prefix, with_content=False)
     return lambda name: [known.get(response.worker_id, 0) for response in answers.get(name, [])]
 
 
@@ -306,7 +306,8 @@ def _collect(
         )
         if is_labeled(row, step.label_attribute)
     }
-    answers = responses(s3, folder.worker_responses_prefix())
+    judges = step.purpose in VERDICTS
+    answers = responses(s3, folder.worker_responses_prefix(), with_content=judges)
     # The order in which the step's manifest was written.
     due = [case for case in before[1] if is_due(case, step.purpose, audit.policy)]
     moments = {
@@ -322,7 +323,7 @@ def _collect(
     }
     self_audits = 0
     after: dict[str, Case] = {}
-    if step.purpose in VERDICTS:
+    if judges:
         makers = _makers(s3, audit, [case for case in due if case.id in outputs])
         for case in due:
             when = moments[case.id]
@@ -368,7 +369,7 @@ def _collect(
         self_audits=self_audits,
     )
     cases = [after.get(case.id, case) for case in before[1]]
-    if step.purpose in VERDICTS:
+    if judges:
         found = promise(audit, cases, _tally(s3, audit.layout, 0).auto_rows)
         cases = revoke_rejected(cases, found, audit.round, at)
     return cases, tally
@@ -388,7 +389,7 @@ def _makers(
         if job == audit.source.job_name:
             prefix = audit.source.worker_response_prefix
         if prefix is not None:
-            for name, answers in responses(s3, prefix, names).items():
+            for name, answers in responses(s3, prefix, names, with_content=False).items():
                 found[job, name] = answers
     return found
 

@@ -42,9 +42,8 @@ def labels_by_people(s3: S3Gateway, audit: AuditDocument) -> Iterator[tuple[str,
         metadata = metadata if isinstance(metadata, dict) else {}
         if not _is_of_job(metadata, source.job_name):
             continue
-        known = dict(provenance(row))
-        if not isinstance(known.get("id"), str):
-            known = {"id": stable_id(row)}
+        # What a manifest from elsewhere says under our key is another story, or none at all.
+        known = {"id": stable_id(row)} if audit.campaign is None else provenance(row)
         told = {
             "round": audit.round,
             "job": source.job_name,

@@ -93,7 +93,8 @@ def read_verdict(
     if decision == FIX:
         try:
             given = json.loads(_text(content, "auditFix"))
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
+            # A number of too many digits is no JSONDecodeError.
             raise MalformedAnswer(f"auditFix is not JSON: {error}") from error
         fix = _read_fix(given, kind, row, attribute, label_categories)
     return Verdict(decision, reason, comment, fix)

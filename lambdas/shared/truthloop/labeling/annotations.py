@@ -347,7 +347,7 @@ def _read_content(annotation: Any, read_json: ReadJson) -> Any:
         raise MalformedAnswer("the annotation has no annotationData with content or s3Uri")
     try:
         return _content(data, read_json)
-    except (ObjectNotFound, InvalidUri, InvalidText, json.JSONDecodeError) as error:
+    except (ObjectNotFound, InvalidUri, InvalidText, ValueError, RecursionError) as error:
         raise MalformedAnswer(f"the answer cannot be read: {error}") from error
 
 

@@ -33,7 +33,7 @@ class Response:
     submitted_at
         As the service writes it, None where it doesn't.
     content
-        What the template submitted.
+        What the template submitted; None where it was not asked for.
     """
 
     worker_id: str
@@ -73,7 +73,9 @@ def output_rows(
             yield from read_master(s3, intermediate)
 
 
-def responses(s3: S3Gateway, prefix: str, objects: Set[str] | None = None) -> Mapping[str, list[Response]]:
+def responses(
+    s3: S3Gateway, prefix: str, objects: Set[str] | None = None, *, with_content: bool = True
+) -> Mapping[str, list[Response]]:
     """The answers of a job by object, in the order of time; an answer that two files repeat is there once.
 
     Parameters
@@ -82,17 +84,22 @@ def responses(s3: S3Gateway, prefix: str, objects: Set[str] | None = None) -> Ma
         The job's worker responses, `<iteration>/<object>/<time>.json`.
     objects
         The ids of the objects to read the answers to, None for all.
+    with_content
+        False leaves None for what was submitted: the masks of a large job would not fit into the memory.
     """
     uris = [
         uri
         for uri in s3.list(prefix)
         if uri.endswith(".json") and (objects is None or _object_of(uri) in objects)
     ]
+
+    def read(uri: str) -> list[Response]:
+        return [_response(answer, with_content) for answer in s3.read_json(uri).get("answers") or []]
+
     found: dict[str, dict[tuple[str, str | None], Response]] = {}
-    for uri, document in zip(uris, _read_all(s3.read_json, uris), strict=True):
+    for uri, given in zip(uris, _read_all(read, uris), strict=True):
         answers = found.setdefault(_object_of(uri), {})
-        for answer in document.get("answers") or []:
-            response = _response(answer)
+        for response in given:
             answers[response.worker_id, response.submitted_at] = response
     return {
         name: sorted(answers.values(), key=lambda each: (each.submitted_at or "", each.worker_id))
@@ -100,7 +107,7 @@ def responses(s3: S3Gateway, prefix: str, objects: Set[str] | None = None) -> Ma
     }
 
 
-def _read_all(read: Callable[[str], Any], uris: list[str]) -> Iterator[Any]:
+def _read_all(read: Callable[[str], list[Response]], uris: list[str]) -> Iterator[list[Response]]:
     with ThreadPoolExecutor(_READERS) as readers:
         yield from readers.map(read, uris)
 
@@ -109,7 +116,7 @@ def _object_of(uri: str) -> str:
     return uri.split("/")[-2]
 
 
-def _response(answer: Mapping[str, Any]) -> Response:
+def _response(answer: Mapping[str, Any], with_content: bool) -> Response:
     # All but the content is optional in what the service has written over the years.
     metadata = answer.get("workerMetadata")
     identity = metadata.get("identityData") if isinstance(metadata, dict) else None
@@ -119,5 +126,5 @@ def _response(answer: Mapping[str, Any]) -> Response:
         worker_id=str(answer.get("workerId")),
         sub=str(sub) if sub else None,
         submitted_at=None if submitted_at is None else str(submitted_at),
-        content=answer.get("answerContent"),
+        content=answer.get("answerContent") if with_content else None,
     )
