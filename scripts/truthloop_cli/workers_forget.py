@@ -41,7 +41,7 @@ _KINDS = (
 OUT_OF_REACH = (
     "The log group /aws/sagemaker/groundtruth/WorkerActivity and the functions' logs: they end by retention.",
     "The person's user in the Cognito user pool or other identity provider, and the work team's members.",
-    "Functions that keep pseudonyms in memory, for some minutes: forget again if the person answers meanwhile.",
+    "Functions that keep pseudonyms in memory for some minutes: repeat it if the person answers meanwhile.",
     "Backups of the tables (point-in-time recovery, 35 days), copies outside this bucket, and reports that "
     "somebody has exported.",
 )
