@@ -169,7 +169,7 @@ locals {
     }
 
     record_answers = {
-      description     = "Records each worker's answer, what it agrees with, and the verdicts on it."
+      description = "Records each worker's answer, what it agrees with, and the verdicts on it."
       # An answer takes milliseconds, but a step's verdicts are one file with an update for each: up to 100,000.
       timeout_seconds = 900
       memory_mb       = 1024
